@@ -1,0 +1,158 @@
+package curfew_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/memory"
+)
+
+// These tests are about activity that was acknowledged and is not yet in the store: nothing but a crash may lose it, and
+// it may bring nobody back.
+
+// TestLongerLifetimeRevivesNobody gives a longer lifetime to a session that is over but not yet put away.
+func TestLongerLifetimeRevivesNobody(t *testing.T) {
+	inBubble(t, curfew.Options{}, func(t *testing.T, m *curfew.Manager) {
+		time.Sleep(500 * time.Millisecond) // the sweeper comes by at whole seconds
+		s, token := start(t, m, amara)
+		time.Sleep(330*time.Second + time.Millisecond)
+		if err := m.SetLifetime(t.Context(), amara.ID, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "ending", refused(t, m, token).Ending, curfew.Ending{Reason: curfew.ReasonIdle, At: s.EndsAt()})
+		time.Sleep(10 * time.Second)
+		equal(t, "ending", refused(t, m, token).Ending, curfew.Ending{Reason: curfew.ReasonIdle, At: s.EndsAt()})
+	})
+}
+
+// TestSuspendLosesNoActivity suspends the machine until after the end that the store knows. What comes first afterwards,
+// before the sweeper, is a request.
+func TestSuspendLosesNoActivity(t *testing.T) {
+	for name, first := range map[string]func(*testing.T, *curfew.Manager, curfew.Session, curfew.Token){
+		"active check": func(t *testing.T, m *curfew.Manager, _ curfew.Session, token curfew.Token) {
+			accepted(t, m, token, curfew.Active)
+		},
+		"passive check": func(t *testing.T, m *curfew.Manager, _ curfew.Session, token curfew.Token) {
+			accepted(t, m, token, curfew.Passive)
+		},
+		"extension": func(t *testing.T, m *curfew.Manager, s curfew.Session, _ curfew.Token) {
+			if _, err := m.Extend(t.Context(), s.ID); err != nil {
+				t.Errorf("Extend: %v", err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var asleep atomic.Int64
+				wall := func() time.Time { return time.Now().Round(0).Add(time.Duration(asleep.Load())) }
+				m := manage(t, memory.NewSessions(), curfew.Options{Now: wall})
+				s, token := start(t, m, amara)
+				time.Sleep(200*time.Second + time.Millisecond)
+				accepted(t, m, token, curfew.Active)
+				asleep.Store(int64(200 * time.Second))
+				first(t, m, s, token)
+				time.Sleep(20 * time.Second)
+				accepted(t, m, token, curfew.Passive)
+			})
+		})
+	}
+}
+
+// slow is a store that takes its time to write activity.
+type slow struct {
+	curfew.Store
+	takes atomic.Int64
+}
+
+func (s *slow) Touch(ctx context.Context, now time.Time, touches []curfew.Touch) ([]bool, error) {
+	time.Sleep(time.Duration(s.takes.Load()))
+	return s.Store.Touch(ctx, now, touches)
+}
+
+// TestSlowWritesEndNobody has the sweeper write one session's activity so slowly that meanwhile the end of another
+// passes, as the store knows it.
+func TestSlowWritesEndNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &slow{Store: memory.NewSessions()}
+		m := manage(t, store, curfew.Options{})
+		st := curfew.Start{User: amara, Lifetime: curfew.MinLifetime, Grace: curfew.DefaultGrace}
+		_, token, err := m.Start(t.Context(), st) // ends at 60 s
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Second)
+		_, other, err := m.Start(t.Context(), st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3200 * time.Millisecond)
+		accepted(t, m, other, curfew.Active) // is written from 55 s on
+		time.Sleep(1650 * time.Millisecond)
+		accepted(t, m, token, curfew.Active) // at 54.85 s: is not yet to be written at 55 s
+		store.takes.Store(int64(8 * time.Second))
+		time.Sleep(time.Minute - time.Millisecond)
+		accepted(t, m, token, curfew.Passive)
+		time.Sleep(time.Millisecond)
+		refused(t, m, token)
+	})
+}
+
+// full is a store on a full disk.
+type full struct {
+	curfew.Store
+	full atomic.Bool
+}
+
+var errFull = &curfew.Error{Code: curfew.CodeUnavailable, Message: "the disk is full"}
+
+func (f *full) Touch(ctx context.Context, now time.Time, touches []curfew.Touch) ([]bool, error) {
+	if f.full.Load() {
+		return nil, errFull
+	}
+	return f.Store.Touch(ctx, now, touches)
+}
+
+func (f *full) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (int, error) {
+	if f.full.Load() {
+		return 0, errFull
+	}
+	return f.Store.End(ctx, now, sel, e)
+}
+
+// TestFullDiskLosesNoActivity has a session go on by the activity in memory, past the end that the store knows.
+func TestFullDiskLosesNoActivity(t *testing.T) {
+	for name, fails := range map[string]func(*curfew.Manager) error{
+		"nothing else": func(*curfew.Manager) error { return errFull },
+		"ending it": func(m *curfew.Manager) error {
+			_, err := m.EndAll(context.Background(), curfew.Selection{All: true}, curfew.Ending{Reason: curfew.ReasonTerminated})
+			return err
+		},
+		"a change": func(m *curfew.Manager) error { return m.SetLifetime(context.Background(), amara.ID, time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &full{Store: memory.NewSessions()}
+				m := manage(t, store, curfew.Options{})
+				_, token := start(t, m, amara)
+				time.Sleep(290*time.Second + time.Millisecond)
+				want := accepted(t, m, token, curfew.Active)
+				store.full.Store(true)
+				if err := fails(m); curfew.ErrorCode(err) != curfew.CodeUnavailable {
+					t.Fatalf("on a full disk: %v, want CodeUnavailable", err)
+				}
+				time.Sleep(100 * time.Second)
+				equal(t, "on a full disk", accepted(t, m, token, curfew.Passive), want)
+				store.full.Store(false)
+				accepted(t, m, token, curfew.Active)
+				time.Sleep(330*time.Second - time.Millisecond)
+				accepted(t, m, token, curfew.Passive)
+				time.Sleep(time.Millisecond)
+				refused(t, m, token)
+			})
+		})
+	}
+}

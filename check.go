@@ -1,0 +1,144 @@
+package curfew
+
+import (
+	"context"
+	"time"
+)
+
+// check is the hot path: when the session is in memory it is a look-up and two comparisons.
+func (m *Manager) check(ctx context.Context, hash TokenHash, now time.Time, act Activity) (Session, error) {
+	for {
+		e, err := m.load(ctx, hash)
+		if err != nil {
+			return Session{}, err
+		}
+		s, verdict := e.check(now, act)
+		switch verdict {
+		case verdictGone:
+			continue
+		case verdictDue:
+			ending, _ := s.Due(now)
+			return Session{}, &EndedError{Ended{s, ending}}
+		case verdictWriteFirst:
+			return m.writeFirst(ctx, s, hash, now)
+		case verdictQueue:
+			m.queue.put(e)
+		case verdictRevived:
+			m.queue.put(e)
+			m.hub.publish(Event{EventChanged, s.ID, s.User.ID})
+		}
+		return s, nil
+	}
+}
+
+// verdict is what is left to do after a look at an entry.
+type verdict int
+
+const (
+	verdictOK         verdict = iota
+	verdictGone               // the entry is no longer in use
+	verdictDue                // the session's time is over
+	verdictWriteFirst         // the activity must be in the store before the answer
+	verdictQueue              // the activity can wait
+	verdictRevived            // the same, and the Logout dialog can go
+)
+
+// check decides on a session in memory, and notes activity in it.
+func (e *entry) check(now time.Time, act Activity) (Session, verdict) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.gone {
+		return Session{}, verdictGone
+	}
+	state := e.session.State(now)
+	if state == StateEnded {
+		return e.session, verdictDue
+	}
+	if act == Passive || !now.After(e.session.LastActive) {
+		return e.session, verdictOK
+	}
+	if end := e.storedEnd(); end.Sub(now) <= writeMargin(e.session.Lifetime) && end.Before(e.session.ExpiresAt) {
+		return e.session, verdictWriteFirst
+	}
+	e.session.LastActive = now
+	if !e.queued.IsZero() {
+		return e.session, verdictOK
+	}
+	e.queued = now
+	if state == StateExpiring {
+		return e.session, verdictRevived
+	}
+	return e.session, verdictQueue
+}
+
+// load returns the entry of a live session, from memory or the store.
+func (m *Manager) load(ctx context.Context, hash TokenHash) (*entry, error) {
+	for {
+		if e := m.cache.get(hash); e != nil {
+			return e, nil
+		}
+		epoch := m.cache.begin(hash)
+		r, err := m.find(ctx, &hash, "")
+		if err != nil {
+			return nil, err
+		}
+		e, full := m.cache.add(r, epoch)
+		if e != nil {
+			return e, nil
+		}
+		if full {
+			if err := m.flush(ctx, m.queue.takeAll()); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// find returns a live record from the store; an ended one is an *EndedError.
+func (m *Manager) find(ctx context.Context, hash *TokenHash, id SessionID) (Record, error) {
+	r, err := m.store.Find(ctx, hash, id)
+	if err != nil {
+		return Record{}, unavailable("find session", err)
+	}
+	if r.Ending != nil {
+		return Record{}, &EndedError{Ended{r.Session, *r.Ending}}
+	}
+	return r, nil
+}
+
+// writeFirst answers a check whose activity comes so late that a sweeper could overtake it in the queue. If it can't
+// be written the session goes on as if it had been passive: nothing is acknowledged that could be lost.
+func (m *Manager) writeFirst(ctx context.Context, s Session, hash TokenHash, now time.Time) (Session, error) {
+	err := m.write(ctx, s, hash, now)
+	switch {
+	case ErrorCode(err) == CodeUnavailable:
+		m.log.Error("activity was not counted", "session", s.ID, "error", err)
+		return s, nil
+	case err != nil:
+		return Session{}, err
+	}
+	s.LastActive = now
+	return s, nil
+}
+
+// write puts activity into the store, after what s has that may not be there yet: by the store's own knowledge the
+// session may be over. It returns an *EndedError if it has ended before.
+func (m *Manager) write(ctx context.Context, s Session, hash TokenHash, now time.Time) error {
+	ctx, cancel := change(ctx)
+	defer cancel()
+	live, err := m.store.Touch(ctx, now, []Touch{{s.ID, s.LastActive}, {s.ID, now}})
+	if err != nil {
+		return unavailable("write activity", err)
+	}
+	if !live[1] {
+		m.cache.remove(hash)
+		if _, err := m.find(ctx, &hash, ""); err != nil {
+			return err
+		}
+		ending, _ := s.Due(s.EndsAt())
+		return &EndedError{Ended{s, ending}}
+	}
+	m.cache.wrote(hash, now)
+	m.hub.publish(Event{EventChanged, s.ID, s.User.ID})
+	return nil
+}

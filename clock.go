@@ -1,0 +1,54 @@
+package curfew
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// clock tells a time that never goes back. It follows the wall clock forwards, so suspended time counts, and when
+// the wall clock is set back it goes on at its own pace, so nobody's session gets longer.
+type clock struct {
+	read func() time.Time // with or without a monotonic reading
+	base atomic.Pointer[clockBase]
+	high atomic.Int64 // the latest time told, in Unix milliseconds
+}
+
+// clockBase ties a reading to the time that was told for it.
+type clockBase struct{ reading, told time.Time }
+
+// newClock returns a clock that tells no time before floor.
+func newClock(read func() time.Time, floor time.Time) *clock {
+	c := &clock{read: read}
+	r := read()
+	told := later(r.Round(0), floor)
+	c.base.Store(&clockBase{r, told})
+	c.high.Store(told.UnixMilli())
+	return c
+}
+
+// Now returns the time in whole milliseconds, UTC.
+func (c *clock) Now() time.Time {
+	r, b := c.read(), c.base.Load()
+	told := b.told.Add(max(0, r.Sub(b.reading)))
+	if wall := r.Round(0); wall.Sub(told) > time.Millisecond {
+		c.base.CompareAndSwap(b, &clockBase{r, wall})
+		told = wall
+	}
+	return time.UnixMilli(c.raise(told.UnixMilli())).UTC()
+}
+
+// raise makes t the latest time told, unless a later one was, and returns the latest.
+func (c *clock) raise(t int64) int64 {
+	for {
+		high := c.high.Load()
+		if t <= high {
+			return high
+		}
+		if c.high.CompareAndSwap(high, t) {
+			return t
+		}
+	}
+}
+
+// behind is how far the wall clock is behind the time told.
+func (c *clock) behind() time.Duration { return c.Now().Sub(c.read().Round(0)) }

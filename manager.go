@@ -1,0 +1,336 @@
+package curfew
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Activity says whether a check is made for something a person did.
+type Activity bool
+
+// What a check can be made for.
+const (
+	Passive Activity = false // a poll, a sub-resource, a look: the counter goes on
+	Active  Activity = true  // a navigation, a change, input: the counter starts anew
+)
+
+// Options configure a Manager. The zero Options mean the defaults.
+type Options struct {
+	Policy Policy
+	// Now is the wall clock; nil means time.Now. A clock set back is not followed: the manager's time goes on.
+	Now func() time.Time
+	// Logger gets what an operator should know. Nil means slog.Default().
+	Logger *slog.Logger
+	// CacheSize is how many sessions are kept in memory at most; 0 means 100,000.
+	CacheSize int
+}
+
+// Start is what a new session is made of.
+type Start struct {
+	User       User
+	Credential Credential
+	Client     Client
+	Lifetime   time.Duration // of the user's account
+	Grace      time.Duration // DefaultGrace where a Logout dialog can be shown, else 0
+}
+
+// Manager holds all rules about sessions. Its methods may be called from many goroutines. Errors have a Code; when
+// the store can't be reached it is CodeUnavailable, and no access may be given.
+type Manager struct {
+	store  Store
+	policy Policy
+	log    *slog.Logger
+	clock  *clock
+	cache  *cache
+	hub    hub
+	queue  queue
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// storeTimeout bounds a change, which goes on when the request that asked for it is cancelled, so that what the
+// store and the cache know can't part ways.
+const storeTimeout = 10 * time.Second
+
+// New returns a manager of the sessions in the store. Close it to write what is still in memory.
+func New(ctx context.Context, store Store, opt Options) (*Manager, error) {
+	policy := opt.Policy.withDefaults()
+	if err := policy.check(); err != nil {
+		return nil, err
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Logger == nil {
+		opt.Logger = slog.Default()
+	}
+	if opt.CacheSize == 0 {
+		opt.CacheSize = 100_000
+	}
+	floor, err := store.Clock(ctx)
+	if err != nil {
+		return nil, unavailable("read the clock", err)
+	}
+	background, stop := context.WithCancel(context.Background())
+	m := &Manager{
+		store: store, policy: policy, log: opt.Logger,
+		clock: newClock(opt.Now, floor), cache: newCache(opt.CacheSize), stop: stop,
+	}
+	if behind := m.clock.behind(); behind > time.Second {
+		m.log.Warn("the clock was set back; sessions go on by the later time", "behind", behind)
+	}
+	m.done.Go(func() { m.sweep(background) })
+	return m, nil
+}
+
+// Close writes activity that is still in memory and stops the background work. Watchers' channels are closed.
+func (m *Manager) Close() error {
+	m.stop()
+	m.done.Wait()
+	m.hub.close()
+	ctx, cancel := change(context.Background())
+	defer cancel()
+	if err := m.flush(ctx, m.queue.takeAll()); err != nil {
+		return err
+	}
+	return m.tick(ctx)
+}
+
+// Now is the time by which the manager decides: the wall clock, but never set back.
+func (m *Manager) Now() time.Time { return m.clock.Now() }
+
+// Policy returns the rules in force, with defaults filled in.
+func (m *Manager) Policy() Policy { return m.policy }
+
+// Start makes a session. It is durable before Start returns. At the cap of Policy.MaxSessions the oldest sessions of
+// the user end in the same step, or the error has CodeConflict.
+func (m *Manager) Start(ctx context.Context, st Start) (Session, Token, error) {
+	if err := CheckLifetime(st.Lifetime); err != nil {
+		return Session{}, Token{}, err
+	}
+	ctx, cancel := change(ctx)
+	defer cancel()
+	now, token := m.clock.Now(), NewToken()
+	r := Record{Hash: token.Hash(), Session: Session{
+		ID: newSessionID(), User: st.User, Credential: st.Credential, Client: st.Client,
+		CreatedAt: now, LastActive: now, Lifetime: st.Lifetime, Grace: st.Grace, ExpiresAt: now.Add(m.policy.MaxAge),
+	}}
+	if err := m.settle(ctx, now); err != nil {
+		return Session{}, Token{}, err
+	}
+	epoch := m.cache.begin(r.Hash)
+	replaced, err := m.store.Insert(ctx, now, r, m.policy.MaxSessions, m.policy.AtMax == RefuseNew)
+	if err != nil {
+		return Session{}, Token{}, unavailable("start session", err)
+	}
+	if len(replaced) > 0 {
+		m.dropEnded(now, Selection{IDs: replaced}, true)
+	}
+	m.cache.add(r, epoch)
+	m.hub.publish(Event{EventStarted, r.Session.ID, st.User.ID})
+	return r.Session, token, nil
+}
+
+// Check returns the session that has the token, as of now. If act is Active, the session's inactivity starts anew.
+// The error is ErrNoSession for a token that no session has, and an *EndedError for a session that has ended.
+func (m *Manager) Check(ctx context.Context, t Token, act Activity) (Session, error) {
+	return m.check(ctx, t.Hash(), m.clock.Now(), act)
+}
+
+// Get returns the live session with the ID, or an error as Check does.
+func (m *Manager) Get(ctx context.Context, id SessionID) (Session, error) {
+	r, err := m.find(ctx, nil, id)
+	if err != nil {
+		return Session{}, err
+	}
+	return m.check(ctx, r.Hash, m.clock.Now(), Passive)
+}
+
+// Extend starts the inactivity of a live session anew, as the Extend Session button does; the absolute limit stays.
+func (m *Manager) Extend(ctx context.Context, id SessionID) (Session, error) {
+	r, err := m.find(ctx, nil, id)
+	if err != nil {
+		return Session{}, err
+	}
+	now := m.clock.Now()
+	s, err := m.check(ctx, r.Hash, now, Passive)
+	if err != nil {
+		return Session{}, err
+	}
+	if err := m.write(ctx, s, r.Hash, now); err != nil {
+		return Session{}, err
+	}
+	return m.check(ctx, r.Hash, m.clock.Now(), Passive)
+}
+
+// End ends a session and returns its entry in the history. Ending an ended session changes nothing and returns the
+// entry it has. ReasonTerminated from within the session itself is ErrOwnSession.
+func (m *Manager) End(ctx context.Context, id SessionID, e Ending) (Ended, error) {
+	if e.Reason == ReasonTerminated && e.By.Session == id {
+		return Ended{}, ErrOwnSession
+	}
+	n, err := m.EndAll(ctx, Selection{IDs: []SessionID{id}}, e)
+	if err != nil {
+		return Ended{}, err
+	}
+	_, err = m.find(ctx, nil, id)
+	var ended *EndedError
+	switch {
+	case errors.As(err, &ended):
+		return ended.Ended, nil
+	case err == nil:
+		return Ended{}, &Error{Code: CodeUnavailable, Message: fmt.Sprintf("session %s did not end (%d ended)", id, n)}
+	default:
+		return Ended{}, err
+	}
+}
+
+// EndAll ends all selected sessions, or none if there is an error, and returns how many. A session from within which
+// they are terminated is left out.
+func (m *Manager) EndAll(ctx context.Context, sel Selection, e Ending) (int, error) {
+	if e.Reason == ReasonTerminated && e.By.Session != "" {
+		if sel.Except != "" && sel.Except != e.By.Session {
+			return 0, &Error{Code: CodeInvalid, Field: "except", Message: "can only be your own session"}
+		}
+		sel.Except = e.By.Session
+	}
+	ctx, cancel := change(ctx)
+	defer cancel()
+	now := m.clock.Now()
+	if err := m.settle(ctx, now); err != nil {
+		return 0, err
+	}
+	n, err := m.store.End(ctx, now, sel, e)
+	m.dropEnded(now, sel, err == nil) // after an error too: whether they ended is then for the store to say
+	if err != nil {
+		return 0, unavailable("end sessions", err)
+	}
+	return n, nil
+}
+
+// dropEnded forgets sessions that have ended in the store, for sure or perhaps, and tells watchers.
+func (m *Manager) dropEnded(now time.Time, sel Selection, sure bool) {
+	m.cache.removeIf(sure, func(s Session) bool { return sel.Selects(s, now) })
+	event := Event{Kind: EventEnded, User: sel.User}
+	if len(sel.IDs) == 1 {
+		event.Session = sel.IDs[0]
+	}
+	m.hub.publish(event)
+}
+
+// SetLifetime gives all live sessions of the user the lifetime, for the idle time already passed too. The error has
+// CodeInvalid for a lifetime that CheckLifetime refuses.
+func (m *Manager) SetLifetime(ctx context.Context, user UserID, d time.Duration) error {
+	if err := CheckLifetime(d); err != nil {
+		return err
+	}
+	return m.update(ctx, user, Change{Lifetime: &d})
+}
+
+// SetFullName shows a new full name in the user's live sessions. History keeps the old one.
+func (m *Manager) SetFullName(ctx context.Context, user UserID, name string) error {
+	return m.update(ctx, user, Change{FullName: &name})
+}
+
+func (m *Manager) update(ctx context.Context, user UserID, c Change) error {
+	ctx, cancel := change(ctx)
+	defer cancel()
+	// What is in memory must be written by the old lifetime's rules before a shorter one holds in the store.
+	if err := m.flush(ctx, m.queue.takeUser(user)); err != nil {
+		return err
+	}
+	now := m.clock.Now()
+	if err := m.store.Update(ctx, now, user, c); err != nil {
+		return unavailable("change sessions", err)
+	}
+	m.cache.update(user, now, c.Apply)
+	m.hub.publish(Event{Kind: EventChanged, User: user})
+	return nil
+}
+
+// Apply makes the change in a session.
+func (c Change) Apply(s *Session) {
+	if c.Lifetime != nil {
+		s.Lifetime = *c.Lifetime
+	}
+	if c.FullName != nil {
+		s.User.FullName = *c.FullName
+	}
+}
+
+// List returns a page of live sessions.
+func (m *Manager) List(ctx context.Context, q Query) (Page, error) {
+	q.Now, q.Limit = m.clock.Now(), pageSize(q.Limit)
+	if err := m.settle(ctx, q.Now); err != nil {
+		return Page{}, err
+	}
+	page, err := m.store.List(ctx, q)
+	if err != nil {
+		return Page{}, unavailable("list sessions", err)
+	}
+	for i := range page.Records {
+		m.refresh(&page.Records[i])
+	}
+	if q.Sort == SortActivity || q.Sort == "" {
+		slices.SortStableFunc(page.Records, func(a, b Record) int {
+			if q.Desc {
+				a, b = b, a
+			}
+			return a.Session.LastActive.Compare(b.Session.LastActive)
+		})
+	}
+	return page, nil
+}
+
+// refresh brings a record from the store up to the activity that is not yet written.
+func (m *Manager) refresh(r *Record) {
+	if e := m.cache.get(r.Hash); e != nil {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		r.Session.LastActive = later(r.Session.LastActive, e.session.LastActive)
+	}
+}
+
+// Count counts the live sessions that List would go through.
+func (m *Manager) Count(ctx context.Context, q Query) (Count, error) {
+	q.Now = m.clock.Now()
+	if err := m.settle(ctx, q.Now); err != nil {
+		return Count{}, err
+	}
+	n, err := m.store.Count(ctx, q)
+	if err != nil {
+		return Count{}, unavailable("count sessions", err)
+	}
+	return n, nil
+}
+
+// History returns a page of ended sessions.
+func (m *Manager) History(ctx context.Context, q HistoryQuery) (HistoryPage, error) {
+	q.Limit = pageSize(q.Limit)
+	page, err := m.store.History(ctx, q)
+	if err != nil {
+		return HistoryPage{}, unavailable("read history", err)
+	}
+	return page, nil
+}
+
+func pageSize(limit int) int {
+	if limit <= 0 {
+		return DefaultPage
+	}
+	return min(limit, MaxPage)
+}
+
+// Watch returns events until ctx ends or the manager is closed; then the channel is closed.
+func (m *Manager) Watch(ctx context.Context) <-chan Event { return m.hub.watch(ctx) }
+
+// change is the context of a change to the store.
+func change(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+}

@@ -1,0 +1,63 @@
+package curfew
+
+import (
+	"context"
+	"net/http"
+	"strings"
+)
+
+type authKey struct{}
+
+type auth struct {
+	session Session
+	token   Token
+	err     error
+}
+
+// Authenticate checks each request's session once and keeps the answer for FromContext. It refuses nothing: what
+// follows decides who may pass. Whether a request counts as activity is up to ActivityOf.
+func (m *Manager) Authenticate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a := auth{err: ErrNoSession}
+		if t, ok := TokenOf(r); ok {
+			a.token = t
+			a.session, a.err = m.Check(r.Context(), t, ActivityOf(r))
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), authKey{}, a)))
+	})
+}
+
+// FromContext returns the session that Authenticate found for the request, or the error of its check: ErrNoSession
+// without a token, an *EndedError, or one with CodeUnavailable. Without Authenticate it is ErrNoSession.
+func FromContext(ctx context.Context) (Session, error) {
+	a, ok := ctx.Value(authKey{}).(auth)
+	if !ok {
+		return Session{}, ErrNoSession
+	}
+	return a.session, a.err
+}
+
+// TokenFromContext returns the request's token, for handlers that go on checking after they began to answer, such
+// as event streams. It is the zero Token, which no session has, if there was none.
+func TokenFromContext(ctx context.Context) Token {
+	a, _ := ctx.Value(authKey{}).(auth)
+	return a.token
+}
+
+// ActivityOf tells a person's deeds from a page's. Active are navigations, methods that change something, and requests without Fetch
+// Metadata, which come from scripts. Background reads, sub-resources, event streams and prefetches are passive, so
+// that a page which polls goes idle.
+func ActivityOf(r *http.Request) Activity {
+	if isPrefetch(r.Header) {
+		return Passive
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions {
+		return Active
+	}
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return Activity(mode == "navigate" || mode == "" && r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Sec-Fetch-Dest") == "")
+}
+
+func isPrefetch(h http.Header) bool {
+	return strings.Contains(h.Get("Sec-Purpose"), "prefetch") || h.Get("Purpose") == "prefetch"
+}

@@ -1,0 +1,165 @@
+package curfew_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/memory"
+)
+
+func TestActivityOf(t *testing.T) {
+	fetch := func(site, mode, dest string) []string {
+		return []string{"Sec-Fetch-Site", site, "Sec-Fetch-Mode", mode, "Sec-Fetch-Dest", dest}
+	}
+	tests := []struct {
+		name   string
+		method string
+		header []string
+		want   curfew.Activity
+	}{
+		{"navigation", "GET", fetch("none", "navigate", "document"), curfew.Active},
+		{"navigation by a link elsewhere", "GET", fetch("cross-site", "navigate", "document"), curfew.Active},
+		{"form", "POST", fetch("same-origin", "navigate", "document"), curfew.Active},
+		{"curl", "GET", nil, curfew.Active},
+		{"curl -I", "HEAD", nil, curfew.Active},
+		{"curl -X OPTIONS", "OPTIONS", nil, curfew.Active},
+		{"POST by a script", "POST", fetch("same-origin", "cors", "empty"), curfew.Active},
+		{"PUT by a script", "PUT", fetch("same-origin", "cors", "empty"), curfew.Active},
+		{"DELETE by a script", "DELETE", fetch("same-origin", "same-origin", "empty"), curfew.Active},
+		{"method of its own", "PROPFIND", fetch("same-origin", "cors", "empty"), curfew.Active},
+
+		{"GET by a script", "GET", fetch("same-origin", "cors", "empty"), curfew.Passive},
+		{"HEAD by a script", "HEAD", fetch("same-origin", "cors", "empty"), curfew.Passive},
+		{"preflight", "OPTIONS", fetch("cross-site", "cors", "empty"), curfew.Passive},
+		{"image", "GET", fetch("same-origin", "no-cors", "image"), curfew.Passive},
+		{"style sheet", "GET", fetch("same-origin", "no-cors", "style"), curfew.Passive},
+		{"event stream", "GET", append(fetch("same-origin", "cors", "empty"), "Accept", "text/event-stream"), curfew.Passive},
+		{"WebSocket", "GET", append(fetch("same-origin", "websocket", "websocket"), "Upgrade", "websocket"), curfew.Passive},
+		{"site alone", "GET", []string{"Sec-Fetch-Site", "same-origin"}, curfew.Passive},
+		{"destination alone", "GET", []string{"Sec-Fetch-Dest", "image"}, curfew.Passive},
+		{"mode that nobody knows", "GET", []string{"Sec-Fetch-Mode", "Navigate"}, curfew.Passive},
+
+		{"prefetch", "GET", append(fetch("same-origin", "navigate", "document"), "Sec-Purpose", "prefetch"), curfew.Passive},
+		{"prerender", "GET", append(fetch("same-origin", "navigate", "document"), "Sec-Purpose", "prefetch;prerender"), curfew.Passive},
+		{"old prefetch", "GET", append(fetch("same-origin", "navigate", "document"), "Purpose", "prefetch"), curfew.Passive},
+		{"prefetch without metadata", "GET", []string{"Purpose", "prefetch"}, curfew.Passive},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := httptest.NewRequest(tt.method, "/", nil)
+			for i := 0; i < len(tt.header); i += 2 {
+				r.Header.Set(tt.header[i], tt.header[i+1])
+			}
+			if got := curfew.ActivityOf(r); got != tt.want {
+				t.Errorf("active: %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// authenticated returns what a handler behind Authenticate is told about a request with the token.
+func authenticated(m *curfew.Manager, token curfew.Token, header ...string) (s curfew.Session, told curfew.Token, err error) {
+	h := m.Authenticate(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		s, err = curfew.FromContext(r.Context())
+		told = curfew.TokenFromContext(r.Context())
+	}))
+	r := httptest.NewRequest("GET", "/", nil)
+	if token != (curfew.Token{}) {
+		r.AddCookie(&http.Cookie{Name: curfew.PlainCookie, Value: token.Reveal()})
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	return s, told, err
+}
+
+func TestAuthenticate(t *testing.T) {
+	inBubble(t, curfew.Options{}, func(t *testing.T, m *curfew.Manager) {
+		want, token := start(t, m, amara)
+		time.Sleep(time.Minute)
+		s, told, err := authenticated(m, token, "Sec-Fetch-Mode", "cors")
+		if err != nil || s != want || told.Hash() != token.Hash() {
+			t.Errorf("a poll got %+v, %v; want %+v", s, err, want)
+		}
+		s, _, err = authenticated(m, token, "Sec-Fetch-Mode", "navigate")
+		if err != nil || s.ID != want.ID || !s.LastActive.Equal(m.Now()) {
+			t.Errorf("a navigation got %+v, %v; want LastActive %v", s, err, m.Now())
+		}
+
+		if s, told, err := authenticated(m, curfew.Token{}); !errors.Is(err, curfew.ErrNoSession) || s.ID != "" || told != (curfew.Token{}) {
+			t.Errorf("without a cookie: %+v, %v; want ErrNoSession", s, err)
+		}
+		stranger := curfew.NewToken()
+		if s, told, err := authenticated(m, stranger); !errors.Is(err, curfew.ErrNoSession) || s.ID != "" || told.Hash() != stranger.Hash() {
+			t.Errorf("unknown token: %+v, %v; want ErrNoSession", s, err)
+		}
+		if _, err := m.End(t.Context(), want.ID, curfew.Ending{Reason: curfew.ReasonTerminated}); err != nil {
+			t.Fatal(err)
+		}
+		var ended *curfew.EndedError
+		if s, _, err := authenticated(m, token); !errors.As(err, &ended) || ended.Ended.Ending.Reason != curfew.ReasonTerminated || s.ID != "" {
+			t.Errorf("ended: %+v, %v; want an EndedError", s, err)
+		}
+	})
+}
+
+func TestAuthenticateWithoutStore(t *testing.T) {
+	store := &broken{Store: memory.NewSessions()}
+	m := manage(t, store, curfew.Options{})
+	store.fail.Store(true)
+	s, _, err := authenticated(m, curfew.NewToken())
+	if curfew.ErrorCode(err) != curfew.CodeUnavailable || s.ID != "" {
+		t.Errorf("got %+v, %v; want CodeUnavailable", s, err)
+	}
+}
+
+func TestFromContextWithoutAuthenticate(t *testing.T) {
+	if s, err := curfew.FromContext(context.Background()); !errors.Is(err, curfew.ErrNoSession) || s.ID != "" {
+		t.Errorf("got %+v, %v; want ErrNoSession", s, err)
+	}
+	if curfew.TokenFromContext(context.Background()) != (curfew.Token{}) {
+		t.Error("there is a token")
+	}
+}
+
+// TestAuthenticateOverAConnection sends bytes that no Go client would, in two requests on one connection: the second
+// must not get what the first was given.
+func TestAuthenticateOverAConnection(t *testing.T) {
+	m := manage(t, memory.NewSessions(), curfew.Options{})
+	_, token := start(t, m, amara)
+	srv := httptest.NewServer(m.Authenticate(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, err := curfew.FromContext(r.Context())
+		io.WriteString(w, "("+s.User.Name+" "+string(curfew.ErrorCode(err))+")")
+	})))
+	defer srv.Close()
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	requests := "GET / HTTP/1.1\r\nHost: a\r\nCookie: curfew=TOKEN\r\n\r\n" +
+		"GET / HTTP/1.1\r\nHost: a\r\nCookie: curfew=TOKEN;\u00a0curfew=TOKEN\r\n\r\n" +
+		"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+	if _, err := io.WriteString(conn, strings.ReplaceAll(requests, "TOKEN", token.Reveal())); err != nil {
+		t.Fatal(err)
+	}
+	answers, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, part := range strings.Split(string(answers), "(")[1:] {
+		body, _, _ := strings.Cut(part, ")")
+		got = append(got, body)
+	}
+	equal(t, "answers", strings.Join(got, ", "), "amara ,  not-found,  not-found")
+}

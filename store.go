@@ -1,0 +1,186 @@
+package curfew
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Store keeps sessions. It decides nothing: every rule is in Manager, and a store does what it is told, whole or
+// not at all. Package storetest has the suite that a store must pass.
+//
+// All methods may be called at once from many goroutines, and on one database from many processes if the store
+// supports several nodes. A method that returns nil has made its change durable. One that returns an error has
+// changed nothing, unless its context ended or the connection broke: then the change happened wholly or not at all.
+// A missing session is never an error but in Find.
+//
+// Time is handed in as now; a store must not ask another clock, nor let its database expire rows by one. With each
+// change it keeps the latest now it was handed, for Clock.
+type Store interface {
+	// Insert adds a live session. With most > 0 it makes room first, in the same transaction: when User has most or
+	// more live sessions, the oldest by CreatedAt, then ID, end as Ending{ReasonReplaced, At: now} and are returned;
+	// or, if refuse is set, nothing is changed and the error has CodeConflict. Sessions that are due by now don't
+	// count. A hash or an ID that was ever used, in a live session or in history, is an error.
+	Insert(ctx context.Context, now time.Time, r Record, most int, refuse bool) (replaced []SessionID, err error)
+
+	// Find returns the live or ended session with the hash or, if hash is nil, with the ID. It returns ErrNoSession
+	// if there is none.
+	Find(ctx context.Context, hash *TokenHash, id SessionID) (Record, error)
+
+	// Touch sets LastActive of live sessions to later times, all in one transaction; an earlier time changes
+	// nothing. It never inserts and never revives: what has ended, or was due by the time of the touch, stays as it is.
+	// The answer has, for each touch, whether the session was live then. An empty list only records now.
+	Touch(ctx context.Context, now time.Time, touches []Touch) ([]bool, error)
+
+	// Update changes all live sessions of a user. Sessions that were due by now before the change stay as they are.
+	Update(ctx context.Context, now time.Time, user UserID, c Change) error
+
+	// End moves the selected live sessions to history in one transaction, all or none, and returns how many it moved.
+	// A session whose own time was over ends as Session.Due says, whatever e says; it moves but does not count,
+	// unless sel asks for Due. The others end as e says, with At: now.
+	End(ctx context.Context, now time.Time, sel Selection, e Ending) (int, error)
+
+	// List returns a page of live sessions that are not due by q.Now.
+	List(ctx context.Context, q Query) (Page, error)
+
+	// Count counts what List would go through, and the users that have them. It ignores the page.
+	Count(ctx context.Context, q Query) (Count, error)
+
+	// History returns a page of ended sessions.
+	History(ctx context.Context, q HistoryQuery) (HistoryPage, error)
+
+	// Forget deletes history of sessions that ended before the time, and returns how many.
+	Forget(ctx context.Context, now, before time.Time) (int, error)
+
+	// Clock returns the latest now that any change was made with, or the zero time in an empty store. A restarted
+	// manager goes on from there if the machine's clock was set back.
+	Clock(ctx context.Context) (time.Time, error)
+}
+
+// Record is a session as a store keeps it.
+type Record struct {
+	Session Session
+	Hash    TokenHash
+	Ending  *Ending // nil while live
+}
+
+// Touch is one piece of activity.
+type Touch struct {
+	ID SessionID
+	At time.Time
+}
+
+// Change is what changes in all live sessions of a user. Nil fields stay.
+type Change struct {
+	Lifetime *time.Duration
+	FullName *string
+}
+
+// Selection says which live sessions to end. Its fields narrow it down together; but the zero Selection selects
+// nothing, so that a forgotten field can't end everybody: say All for that.
+type Selection struct {
+	All    bool
+	IDs    []SessionID
+	User   UserID
+	Due    bool      // those whose own time is over, in batches of the store's choosing
+	Except SessionID // never this one
+}
+
+// Selects reports whether the selection takes in the session at now.
+func (sel Selection) Selects(s Session, now time.Time) bool {
+	if sel.Except != "" && s.ID == sel.Except {
+		return false
+	}
+	if !sel.All && len(sel.IDs) == 0 && sel.User == "" && !sel.Due {
+		return false
+	}
+	if sel.User != "" && s.User.ID != sel.User {
+		return false
+	}
+	if len(sel.IDs) > 0 && !slices.Contains(sel.IDs, s.ID) {
+		return false
+	}
+	_, due := s.Due(now)
+	return due || !sel.Due
+}
+
+// Sort is an order of live sessions. Ties are broken by ID.
+type Sort string
+
+// The orders there are.
+const (
+	SortActivity Sort = "activity" // LastActive, the default
+	SortStarted  Sort = "started"  // CreatedAt
+	SortUser     Sort = "user"     // user name, without regard to case
+	SortOrigin   Sort = "origin"
+	SortDevice   Sort = "device" // without regard to case
+)
+
+// Sorts are all orders there are.
+var Sorts = []Sort{SortActivity, SortStarted, SortUser, SortOrigin, SortDevice}
+
+// MaxPage is the most entries that one page holds; a Limit of 0 means DefaultPage.
+const (
+	MaxPage     = 500
+	DefaultPage = 50
+)
+
+// Query asks for a page of live sessions.
+type Query struct {
+	Now    time.Time // set by the manager
+	User   UserID    // only this user's
+	Except SessionID // all but this one
+	Search string    // words that must all occur in user name, full name, origin or device; see SearchWords
+	Sort   Sort
+	Desc   bool
+	Limit  int
+	Cursor Cursor // where the page starts; zero for the first
+}
+
+// Cursor is a place between two entries: a page starts after it or, going Back, ends before it. Its strings are
+// the store's own, short, and without secrets; strangers may send any.
+type Cursor struct {
+	Key  string // the sort key of the entry at the place; its form is the store's
+	ID   SessionID
+	Back bool
+}
+
+// Page is a part of a list, in the query's order.
+type Page struct {
+	Records []Record
+	Prev    *Cursor // nil on the first page
+	Next    *Cursor // nil on the last page
+}
+
+// Count is how many sessions there are, and of how many users.
+type Count struct{ Sessions, Users int }
+
+// HistoryQuery asks for a page of history, the latest end first.
+type HistoryQuery struct {
+	User   UserID // only this user's
+	Search string // as in Query
+	Reason Reason // only this one
+	From   time.Time
+	Until  time.Time // ended in [From, Until); zero times are open ends
+	Limit  int
+	Cursor Cursor
+}
+
+// HistoryPage is a part of the history, the latest end first.
+type HistoryPage struct {
+	Ended []Ended
+	Prev  *Cursor
+	Next  *Cursor
+}
+
+// SearchWords splits a search into its words, in lower case, at most eight: all must occur in a session's SearchText.
+func SearchWords(search string) []string {
+	words := strings.Fields(strings.ToLower(search))
+	return words[:min(len(words), 8)]
+}
+
+// SearchText is the text in which a search looks, in lower case.
+func (s Session) SearchText() string {
+	return strings.ToLower(strings.Join([]string{s.User.Name, s.User.FullName, s.Client.Origin, s.Client.Device}, "\n"))
+}

@@ -1,0 +1,113 @@
+package curfew
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"strings"
+)
+
+// A token reads cft_ and 48 characters of base64url: 32 random bytes and their CRC-32. Prefix and checksum let
+// scanners find a leaked one, and let strangers' inventions be refused without asking the store.
+const (
+	tokenPrefix = "cft_"
+	tokenRandom = 32
+	tokenLen    = len(tokenPrefix) + (tokenRandom+4)/3*4
+)
+
+// Token is the secret by which a client proves its session. It formats, logs and encodes as "[token]"; only Reveal
+// gives it away, and the only place for that is a Set-Cookie header. The zero Token is nobody's.
+type Token struct{ masked tokenBytes }
+
+// tokenBytes are a token's random bytes and their checksum.
+type tokenBytes [tokenRandom + 4]byte
+
+// mask lies over tokens in memory. Printing something that holds a Token in an unexported field goes past all its
+// methods, and shows masked bytes.
+var mask = func() (m tokenBytes) {
+	rand.Read(m[:])
+	return m
+}()
+
+func (b tokenBytes) xor(m tokenBytes) tokenBytes {
+	for i := range b {
+		b[i] ^= m[i]
+	}
+	return b
+}
+
+// TokenHash is what is kept of a token: its SHA-256. With 256 random bits behind it, it needs no salt.
+type TokenHash [sha256.Size]byte
+
+// NewToken draws a token from crypto/rand, which never fails: the program ends before it hands out anything weak.
+func NewToken() Token {
+	var b tokenBytes
+	rand.Read(b[:tokenRandom])
+	binary.BigEndian.PutUint32(b[tokenRandom:], crc32.ChecksumIEEE(b[:tokenRandom]))
+	return Token{b.xor(mask)}
+}
+
+// ParseToken returns the token that s spells, and whether s is well formed. It says nothing about whether a
+// session has it.
+func ParseToken(s string) (Token, bool) {
+	if len(s) != tokenLen || !strings.HasPrefix(s, tokenPrefix) {
+		return Token{}, false
+	}
+	var b tokenBytes
+	n, err := base64.RawURLEncoding.Strict().Decode(b[:], []byte(s[len(tokenPrefix):]))
+	if err != nil || n != len(b) || binary.BigEndian.Uint32(b[tokenRandom:]) != crc32.ChecksumIEEE(b[:tokenRandom]) {
+		return Token{}, false
+	}
+	return Token{b.xor(mask)}, true
+}
+
+func (t Token) text() (text [tokenLen]byte) {
+	b := t.masked.xor(mask)
+	copy(text[:], tokenPrefix)
+	base64.RawURLEncoding.Encode(text[len(tokenPrefix):], b[:])
+	return text
+}
+
+// Reveal returns the token's characters, of which the zero Token has none.
+func (t Token) Reveal() string {
+	if t == (Token{}) {
+		return ""
+	}
+	text := t.text()
+	return string(text[:])
+}
+
+// Hash returns what a store keeps of the token.
+func (t Token) Hash() TokenHash {
+	text := t.text()
+	return sha256.Sum256(text[:])
+}
+
+const hiddenToken = "[token]"
+
+// String hides the token.
+func (Token) String() string { return hiddenToken }
+
+// Format hides the token from every verb of fmt.
+func (Token) Format(f fmt.State, _ rune) { io.WriteString(f, hiddenToken) }
+
+// LogValue hides the token from log/slog.
+func (Token) LogValue() slog.Value { return slog.StringValue(hiddenToken) }
+
+// MarshalText hides the token from encoders.
+func (Token) MarshalText() ([]byte, error) { return []byte(hiddenToken), nil }
+
+// newSessionID draws a public ID: 80 random bits in 16 letters and digits that survive being read aloud.
+func newSessionID() SessionID {
+	var b [10]byte
+	rand.Read(b[:])
+	return SessionID(idEncoding.EncodeToString(b[:]))
+}
+
+var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
