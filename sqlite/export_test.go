@@ -1,0 +1,58 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"testing"
+)
+
+// Exec runs a statement on the connection that writes, past all that this package sees to.
+func Exec(db *DB, query string, args ...any) error {
+	return db.writer.write(context.Background(), fromMilli(0), func(t *tx) error {
+		_, err := t.exec(query, args...)
+		return err
+	})
+}
+
+// Pragma reads a setting of the connection that writes.
+func Pragma(t *testing.T, db *DB, name string) (value string) {
+	t.Helper()
+	err := db.writer.write(t.Context(), fromMilli(0), func(t *tx) error {
+		return t.queryRow("PRAGMA "+name, nil, &value)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// FillDisk lets the file grow no further, and returns what makes room again.
+func FillDisk(t *testing.T, db *DB) (makeRoom func()) {
+	t.Helper()
+	most := Pragma(t, db, "max_page_count")
+	set := func(pages string) {
+		if got := Pragma(t, db, fmt.Sprintf("max_page_count = %s", pages)); got != pages {
+			t.Fatalf("max_page_count = %s, want %s", got, pages)
+		}
+	}
+	set(Pragma(t, db, "page_count"))
+	return func() { set(most) }
+}
+
+// Hold keeps the writer busy with a change until release is called, so that the changes of meanwhile come into one group.
+// The outcome of its own change comes through done.
+func Hold(ctx context.Context, db *DB) (release func(), done <-chan error) {
+	held, free, outcome := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		outcome <- db.writer.write(ctx, fromMilli(0), func(*tx) error {
+			close(held)
+			<-free
+			return nil
+		})
+	}()
+	<-held
+	return func() { close(free) }, outcome
+}
+
+// Waiting is how many changes wait for the writer.
+func Waiting(db *DB) int { return len(db.writer.jobs) }

@@ -1,0 +1,115 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+	"golang.org/x/sys/unix"
+)
+
+// ErrOwned says that another process has the database open.
+var ErrOwned = errors.New("the data folder is in use by another Curfew")
+
+// own takes the lock that makes this process the owner of the folder, until the file is closed or the process ends.
+func own(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the data folder can't be written: %w", err)
+	}
+	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return nil, errors.Join(fmt.Errorf("%w: %s", ErrOwned, dir), f.Close())
+	case err != nil:
+		return nil, errors.Join(fmt.Errorf("lock the data folder: %w", err), f.Close())
+	}
+	return f, nil
+}
+
+// private makes the file, if there is none, for this user alone. SQLite gives the files beside it the same mode.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("the database can't be written: %w", err)
+	}
+	return f.Close()
+}
+
+// quickCheckSize is the size up to which a file is checked for damage whole, which takes about a second.
+const quickCheckSize = 256 << 20
+
+// inspect looks at an existing file without changing it, and says what is wrong with it.
+func inspect(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("the database can't be read: %w", err)
+	}
+	db, err := sql.Open("sqlite", dsn(path, "ro"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if err := checkVersion(ctx, db); err != nil {
+		return fmt.Errorf("the database %s %w", path, err)
+	}
+	if info.Size() > quickCheckSize {
+		return nil
+	}
+	var result string
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result); err != nil {
+		return fmt.Errorf("the database %s %w", path, damaged(err))
+	}
+	if result != "ok" {
+		return fmt.Errorf("the database %s %w", path, damaged(errors.New(lastLine(result))))
+	}
+	return nil
+}
+
+func damaged(err error) error { return fmt.Errorf("is damaged; restore it from a backup: %w", err) }
+
+// lastLine is the part of a check's result that says where.
+func lastLine(s string) string { return s[strings.LastIndexByte(s, '\n')+1:] }
+
+// checkVersion refuses a database that a newer Curfew has migrated.
+func checkVersion(ctx context.Context, db *sql.DB) error {
+	var exists bool
+	const table = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'goose_db_version')"
+	if err := db.QueryRowContext(ctx, table).Scan(&exists); err != nil {
+		return damaged(err)
+	}
+	if !exists {
+		return nil
+	}
+	var has int64
+	const version = "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied"
+	if err := db.QueryRowContext(ctx, version).Scan(&has); err != nil {
+		return damaged(err)
+	}
+	if knows := newestMigration(); has > knows {
+		return fmt.Errorf("is of a newer Curfew (schema %d, this one knows %d); upgrade Curfew", has, knows)
+	}
+	return nil
+}
+
+// newestMigration is the number of the last migration that this program has.
+func newestMigration() int64 {
+	names, err := fs.Glob(migrations, "migration/*.sql")
+	if err != nil || len(names) == 0 {
+		panic("sqlite: no migrations embedded")
+	}
+	n, err := goose.NumericComponent(names[len(names)-1])
+	if err != nil {
+		panic(err)
+	}
+	return n
+}

@@ -1,0 +1,80 @@
+-- Times and durations are milliseconds; times count from the Unix epoch, UTC.
+
+-- +goose Up
+CREATE TABLE session (
+    id          TEXT    NOT NULL PRIMARY KEY,
+    hash        BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),
+    user_id     TEXT    NOT NULL,
+    user_name   TEXT    NOT NULL,
+    full_name   TEXT    NOT NULL,
+    credential  TEXT    NOT NULL,
+    origin      TEXT    NOT NULL,
+    device      TEXT    NOT NULL,
+    created_at  INTEGER NOT NULL,
+    last_active INTEGER NOT NULL,
+    lifetime    INTEGER NOT NULL CHECK (lifetime > 0),
+    grace       INTEGER NOT NULL CHECK (grace >= 0),
+    expires_at  INTEGER NOT NULL,
+    search      TEXT    NOT NULL, -- Session.SearchText
+    ends_at     INTEGER NOT NULL GENERATED ALWAYS AS (min(last_active + lifetime + grace, expires_at)) VIRTUAL
+) STRICT;
+CREATE INDEX session_user ON session (user_id);
+CREATE INDEX session_ends_at ON session (ends_at);
+CREATE INDEX session_activity ON session (last_active, id);
+CREATE INDEX session_started ON session (created_at, id);
+CREATE INDEX session_user_name ON session (user_name COLLATE NOCASE, id);
+
+CREATE TABLE history (
+    id          TEXT    NOT NULL PRIMARY KEY,
+    hash        BLOB    NOT NULL UNIQUE,
+    user_id     TEXT    NOT NULL,
+    user_name   TEXT    NOT NULL,
+    full_name   TEXT    NOT NULL,
+    credential  TEXT    NOT NULL,
+    origin      TEXT    NOT NULL,
+    device      TEXT    NOT NULL,
+    created_at  INTEGER NOT NULL,
+    last_active INTEGER NOT NULL,
+    lifetime    INTEGER NOT NULL,
+    grace       INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    search      TEXT    NOT NULL,
+    reason      TEXT    NOT NULL,
+    by_user     TEXT    NOT NULL,
+    by_name     TEXT    NOT NULL,
+    by_session  TEXT    NOT NULL,
+    ended_at    INTEGER NOT NULL
+) STRICT;
+CREATE INDEX history_ended_at ON history (ended_at, id);
+CREATE INDEX history_user ON history (user_id, ended_at);
+
+-- The latest time that any change was made with, in the only row.
+CREATE TABLE clock (
+    one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    at  INTEGER NOT NULL
+) STRICT;
+INSERT INTO clock VALUES (1, 0);
+
+-- Sessions move one way, from live to ended, whoever writes here.
+
+-- +goose StatementBegin
+CREATE TRIGGER session_never_returns BEFORE INSERT ON session
+WHEN EXISTS (SELECT 1 FROM history WHERE id = new.id OR hash = new.hash)
+BEGIN
+    SELECT RAISE(ABORT, 'an ended session does not return');
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER session_keeps_identity BEFORE UPDATE OF id, hash, user_id, created_at ON session
+BEGIN
+    SELECT RAISE(ABORT, 'the identity of a session does not change');
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER history_stays BEFORE UPDATE ON history
+BEGIN
+    SELECT RAISE(ABORT, 'history does not change');
+END;
+-- +goose StatementEnd

@@ -1,0 +1,115 @@
+package sqlite
+
+import (
+	"database/sql"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/curfewhq/curfew"
+)
+
+// values are the columns of kept.
+func values(r curfew.Record) []any {
+	s := r.Session
+	return []any{
+		string(s.ID), r.Hash[:], string(s.User.ID), s.User.Name, s.User.FullName,
+		string(s.Credential), s.Client.Origin, s.Client.Device,
+		milli(s.CreatedAt), milli(s.LastActive), s.Lifetime.Milliseconds(), s.Grace.Milliseconds(), milli(s.ExpiresAt),
+	}
+}
+
+type scanner interface{ Scan(dest ...any) error }
+
+func scanRecord(row scanner) (curfew.Record, error) { return scanKept(row) }
+
+// scanEnded scans the columns of kept and those of an ending.
+func scanEnded(row scanner) (curfew.Record, curfew.Ending, error) {
+	var e curfew.Ending
+	var at int64
+	r, err := scanKept(row, &e.Reason, &e.By.User, &e.By.Name, &e.By.Session, &at)
+	e.At = fromMilli(at)
+	return r, e, err
+}
+
+func scanKept(row scanner, more ...any) (curfew.Record, error) {
+	var r curfew.Record
+	var hash []byte
+	var created, active, lifetime, grace, expires int64
+	s := &r.Session
+	dest := []any{
+		&s.ID, &hash, &s.User.ID, &s.User.Name, &s.User.FullName, &s.Credential, &s.Client.Origin, &s.Client.Device,
+		&created, &active, &lifetime, &grace, &expires,
+	}
+	if err := row.Scan(append(dest, more...)...); err != nil {
+		return curfew.Record{}, err
+	}
+	if len(hash) != len(r.Hash) {
+		return curfew.Record{}, fmt.Errorf("session %s: hash of %d bytes", s.ID, len(hash))
+	}
+	copy(r.Hash[:], hash)
+	s.CreatedAt, s.LastActive, s.ExpiresAt = fromMilli(created), fromMilli(active), fromMilli(expires)
+	s.Lifetime, s.Grace = time.Duration(lifetime)*time.Millisecond, time.Duration(grace)*time.Millisecond
+	return r, nil
+}
+
+// scanAll reads all rows and closes them.
+func scanAll[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) {
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, rows.Err()
+}
+
+func milli(t time.Time) int64      { return t.UnixMilli() }
+func fromMilli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+func timeKey(t time.Time) string   { return strconv.FormatInt(t.UnixMilli(), 10) }
+func anys[T ~string](ids []T) []any {
+	all := make([]any, len(ids))
+	for i, id := range ids {
+		all[i] = string(id)
+	}
+	return all
+}
+
+// conditions are joined by AND.
+type conditions struct {
+	list   []string
+	values []any
+}
+
+func (c *conditions) add(condition string, values ...any) {
+	c.list = append(c.list, condition)
+	c.values = append(c.values, values...)
+}
+
+// matches narrows down to a user, and to what a search finds.
+func (c *conditions) matches(user curfew.UserID, search string) {
+	if user != "" {
+		c.add("user_id = ?", string(user))
+	}
+	for _, word := range curfew.SearchWords(search) {
+		c.add("instr(search, ?) > 0", word)
+	}
+}
+
+// where returns the WHERE clause, with more conditions than those in the list.
+func (c *conditions) where(more ...string) string {
+	all := append(c.list[:len(c.list):len(c.list)], more...)
+	if len(all) == 0 {
+		return ""
+	}
+	return " WHERE (" + strings.Join(all, ") AND (") + ")"
+}
+
+// args returns the values for where, with those of the conditions that were given to it.
+func (c *conditions) args(more ...any) []any {
+	return append(c.values[:len(c.values):len(c.values)], more...)
+}

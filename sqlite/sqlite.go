@@ -1,0 +1,140 @@
+// Package sqlite keeps sessions and accounts in one SQLite file, which one process owns.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver
+
+	"github.com/curfewhq/curfew"
+)
+
+// DB is an open database: a curfew.Store and an account.Store. Its methods may be called from many goroutines.
+type DB struct {
+	writer *writer
+	reads  *sql.DB
+	lock   *os.File
+}
+
+var _ curfew.Store = (*DB)(nil)
+
+// Names of what is in the data folder. SQLite puts FileName-wal and FileName-shm beside it.
+const (
+	FileName = "curfew.db"
+	lockName = "curfew.lock"
+)
+
+//go:embed migration/*.sql
+var migrations embed.FS
+
+// Options configure a DB. The zero Options mean the defaults.
+type Options struct {
+	// AnyFilesystem opens a file on a network or FUSE file system too, whose locks and syncs may be no more than
+	// polite fiction.
+	AnyFilesystem bool
+}
+
+// Open opens the database in the folder, and makes folder and database if there are none. Errors are for people
+// to read; nothing is changed in a file that is damaged, newer than this program, or owned by another process
+// (ErrOwned).
+func Open(ctx context.Context, dir string, opt Options) (*DB, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("the data folder can't be made: %w", err)
+	}
+	lock, err := own(dir)
+	if err != nil {
+		return nil, err
+	}
+	db, err := open(ctx, dir, opt)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	db.lock = lock
+	return db, nil
+}
+
+func open(ctx context.Context, dir string, opt Options) (*DB, error) {
+	if !opt.AnyFilesystem {
+		if err := checkFilesystem(dir); err != nil {
+			return nil, err
+		}
+	}
+	path := filepath.Join(dir, FileName)
+	if err := inspect(ctx, path); err != nil {
+		return nil, err
+	}
+	if err := private(path); err != nil {
+		return nil, err
+	}
+	writes, err := sql.Open("sqlite", dsn(path, "rwc", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"))
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	writes.SetMaxOpenConns(1)
+	if err := prepare(ctx, writes); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, errors.Join(err, writes.Close()))
+	}
+	reads, err := sql.Open("sqlite", dsn(path, "rw", "query_only(1)"))
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, errors.Join(err, writes.Close()))
+	}
+	reads.SetMaxOpenConns(8)
+	reads.SetMaxIdleConns(8)
+	w, err := newWriter(ctx, writes)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, errors.Join(err, reads.Close(), writes.Close()))
+	}
+	return &DB{writer: w, reads: reads}, nil
+}
+
+func dsn(path, mode string, pragmas ...string) string {
+	q := url.Values{"mode": {mode}, "_pragma": append(pragmas, "busy_timeout(5000)")}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: q.Encode()}).String()
+}
+
+// prepare brings the schema up to date, and makes sure that a commit is on the disk when it returns.
+func prepare(ctx context.Context, db *sql.DB) error {
+	dir, err := fs.Sub(migrations, "migration")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithSlog(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return err
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return err
+	}
+	var journal string
+	var synchronous int
+	if err := db.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&journal); err != nil {
+		return err
+	}
+	if err := db.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous); err != nil {
+		return err
+	}
+	const full = 2
+	if journal != "wal" || synchronous != full {
+		return fmt.Errorf("commits would not be durable here (journal_mode %s, synchronous %d)", journal, synchronous)
+	}
+	return nil
+}
+
+// Failed is closed when the disk has failed under a write. What is on it is then unknown, and every later write is
+// refused: the program should stop, and start again when the disk is well.
+func (db *DB) Failed() <-chan struct{} { return db.writer.failed }
+
+// Close finishes what is being written and closes the file.
+func (db *DB) Close() error {
+	return errors.Join(db.writer.close(), db.reads.Close(), db.lock.Close())
+}

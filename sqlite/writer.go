@@ -1,0 +1,287 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
+
+	"github.com/curfewhq/curfew"
+)
+
+// writer makes all changes, one after the other, in groups: what waits while a transaction is being synced to the
+// disk goes together into the next one, so that one fsync serves all.
+type writer struct {
+	db     *sql.DB
+	tx     *tx
+	jobs   chan *job
+	closed chan struct{} // no more jobs are taken
+	idle   chan struct{} // the last job is done
+	once   sync.Once
+	failed chan struct{}
+}
+
+// groupSize is how many changes one transaction takes at most, so that nobody waits for more than those.
+const groupSize = 512
+
+// job is a change and its outcome.
+type job struct {
+	now   time.Time
+	do    func(*tx) error
+	taken atomic.Bool // by the writer, to do it, or by who asked, to withdraw it
+	err   error
+	done  chan struct{}
+}
+
+var errClosed = &curfew.Error{Code: curfew.CodeUnavailable, Message: "the database is closed"}
+
+func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{
+		db: db, tx: &tx{conn: conn, statements: map[string]*sql.Stmt{}}, jobs: make(chan *job, groupSize),
+		closed: make(chan struct{}), idle: make(chan struct{}), failed: make(chan struct{}),
+	}
+	go w.run()
+	return w, nil
+}
+
+// write makes a change, and returns when it is on the disk or not to be. An error of do undoes what do did.
+func (w *writer) write(ctx context.Context, now time.Time, do func(*tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	j := &job{now: now, do: do, done: make(chan struct{})}
+	select {
+	case <-w.closed:
+		return errClosed
+	case <-w.failed:
+		return unavailable(errors.New("the disk has failed"))
+	case <-ctx.Done():
+		return ctx.Err()
+	case w.jobs <- j:
+	}
+	select {
+	case <-j.done:
+	case <-ctx.Done():
+		if j.taken.CompareAndSwap(false, true) {
+			return ctx.Err()
+		}
+		<-j.done // it is happening: what comes of it is the answer
+	case <-w.idle:
+		if j.taken.CompareAndSwap(false, true) {
+			return errClosed
+		}
+		<-j.done
+	}
+	return j.err
+}
+
+func (w *writer) close() error {
+	w.once.Do(func() { close(w.closed) })
+	<-w.idle
+	return errors.Join(w.tx.close(), w.db.Close())
+}
+
+func (w *writer) run() {
+	defer close(w.idle)
+	for {
+		select {
+		case j := <-w.jobs:
+			w.commit(w.group(j))
+		case <-w.closed:
+			select {
+			case j := <-w.jobs:
+				w.commit(w.group(j))
+			default:
+				return
+			}
+		}
+	}
+}
+
+// group takes all jobs that wait by now.
+func (w *writer) group(first *job) []*job {
+	jobs := []*job{first}
+	for len(jobs) < groupSize {
+		select {
+		case j := <-w.jobs:
+			jobs = append(jobs, j)
+		default:
+			return jobs
+		}
+	}
+	return jobs
+}
+
+// commit does the jobs in one transaction, and tells each how it went.
+func (w *writer) commit(jobs []*job) {
+	err := w.tx.group(jobs)
+	for _, j := range jobs {
+		if err != nil {
+			j.err = unavailable(err)
+		}
+		close(j.done)
+	}
+	if isFatal(err) {
+		close(w.failed)
+		for { // refuse all that is still to come
+			select {
+			case j := <-w.jobs:
+				j.err = unavailable(err)
+				close(j.done)
+			case <-w.closed:
+				return
+			}
+		}
+	}
+}
+
+// isFatal reports whether after the error nobody can know what is on the disk. A full disk is not that: SQLite
+// undoes the transaction, and the next one may find room.
+func isFatal(err error) bool {
+	code := primaryCode(err)
+	return code == sqlitelib.SQLITE_IOERR || code == sqlitelib.SQLITE_CORRUPT || code == sqlitelib.SQLITE_NOTADB
+}
+
+func primaryCode(err error) int {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return sqlitelib.SQLITE_OK
+	}
+	return e.Code() & 0xff
+}
+
+func unavailable(err error) error {
+	if primaryCode(err) == sqlitelib.SQLITE_FULL {
+		return &curfew.Error{Code: curfew.CodeUnavailable, Message: "the disk is full", Err: err}
+	}
+	return &curfew.Error{Code: curfew.CodeUnavailable, Message: "the database failed", Err: err}
+}
+
+// tx is the connection that writes, within a transaction.
+type tx struct {
+	conn       *sql.Conn
+	statements map[string]*sql.Stmt
+}
+
+// group does jobs in one transaction. An error means that none of them happened.
+func (t *tx) group(jobs []*job) error {
+	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	var latest time.Time
+	for _, j := range jobs {
+		if !j.taken.CompareAndSwap(false, true) {
+			continue
+		}
+		if err := t.do(j); err != nil {
+			return errors.Join(err, t.rollback())
+		}
+		if j.err == nil && j.now.After(latest) { // a group of failures needs no sync
+			latest = j.now
+		}
+	}
+	if latest.IsZero() {
+		return t.rollback()
+	}
+	if _, err := t.exec("UPDATE clock SET at = ? WHERE at < ?", milli(latest), milli(latest)); err != nil {
+		return errors.Join(err, t.rollback())
+	}
+	if _, err := t.exec("COMMIT"); err != nil {
+		return errors.Join(err, t.rollback())
+	}
+	return nil
+}
+
+// do does a job within a savepoint. The error is one that the whole group can't survive.
+func (t *tx) do(j *job) error {
+	if _, err := t.exec("SAVEPOINT job"); err != nil {
+		return err
+	}
+	if j.err = j.do(t); j.err != nil {
+		if primaryCode(j.err) == sqlitelib.SQLITE_FULL || isFatal(j.err) {
+			return j.err
+		}
+		if _, err := t.exec("ROLLBACK TO job"); err != nil {
+			return err
+		}
+	}
+	_, err := t.exec("RELEASE job")
+	return err
+}
+
+// rollback ends the transaction, unless SQLite has already done so.
+func (t *tx) rollback() error {
+	_, err := t.exec("ROLLBACK")
+	if primaryCode(err) == sqlitelib.SQLITE_ERROR {
+		return nil
+	}
+	return err
+}
+
+// exec runs a statement, which is kept prepared: its text must not depend on data. Statements take no context, since a
+// group must not stop for one of its members.
+func (t *tx) exec(query string, args ...any) (sql.Result, error) {
+	st, err := t.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	return st.Exec(args...)
+}
+
+// query is exec for statements that return rows.
+func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
+	st, err := t.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	return st.Query(args...)
+}
+
+// queryRow is query for one row.
+func (t *tx) queryRow(query string, args []any, dest ...any) error {
+	st, err := t.prepare(query)
+	if err != nil {
+		return err
+	}
+	return st.QueryRow(args...).Scan(dest...)
+}
+
+// statementsKept bounds the prepared statements; those that list IDs come in many lengths.
+const statementsKept = 200
+
+func (t *tx) prepare(query string) (*sql.Stmt, error) {
+	if st := t.statements[query]; st != nil {
+		return st, nil
+	}
+	st, err := t.conn.PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	if len(t.statements) >= statementsKept {
+		t.forget()
+	}
+	t.statements[query] = st
+	return st, nil
+}
+
+func (t *tx) forget() {
+	for q, st := range t.statements {
+		st.Close()
+		delete(t.statements, q)
+	}
+}
+
+func (t *tx) close() error {
+	t.forget()
+	return t.conn.Close()
+}
