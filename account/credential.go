@@ -1,0 +1,82 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/curfewhq/curfew"
+)
+
+// SetPassword gives an account a new password, without asking for the old one, and ends all its sessions but by.Session.
+func (s *Service) SetPassword(ctx context.Context, by curfew.Actor, id curfew.UserID, password string) error {
+	acc, err := s.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := s.replacePassword(ctx, acc, password); err != nil {
+		return err
+	}
+	s.log.Info("password set", "user", acc.Name, "by", by.Name)
+	_, err = s.end(ctx, curfew.Selection{User: id, Except: by.Session}, curfew.ReasonPasswordChanged, by)
+	return behind(err)
+}
+
+// ChangePassword lets the owner change their password in by.Session, which must be live. They must know the current
+// one: if not, CodeDenied with Field "current_password"; failures are limited as those of SignIn are. It ends the
+// owner's other sessions if endOthers is set and returns how many.
+func (s *Service) ChangePassword(ctx context.Context, by curfew.Actor, current, password string, endOthers bool) (int, error) {
+	session, err := s.sessions.Get(ctx, by.Session)
+	if err != nil {
+		return 0, err
+	}
+	acc, err := s.Get(ctx, by.User)
+	if err != nil {
+		return 0, err
+	}
+	if err := checkPassword(password, acc.Name); err != nil {
+		return 0, err
+	}
+	proven, err := s.prove(ctx, acc.Name, current, session.Client.Origin)
+	if errors.Is(err, ErrSignIn) {
+		return 0, &curfew.Error{Code: curfew.CodeDenied, Field: "current_password", Message: "is wrong"}
+	}
+	if err != nil {
+		return 0, err
+	}
+	if err := s.replacePassword(ctx, proven.Account, password); err != nil {
+		return 0, err
+	}
+	s.log.Info("password changed", "user", acc.Name, "session", by.Session)
+	if !endOthers {
+		return 0, nil
+	}
+	n, err := s.end(ctx, curfew.Selection{User: by.User, Except: by.Session}, curfew.ReasonPasswordChanged, by)
+	return n, behind(err)
+}
+
+// replacePassword gives the account a new password, if it still has the one it had. PasswordChangedAt always moves on,
+// so that a sign-in with the old one can tell.
+func (s *Service) replacePassword(ctx context.Context, had Account, password string) error {
+	if err := checkPassword(password, had.Name); err != nil {
+		return err
+	}
+	hash, err := s.hasher.hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	now := s.sessions.Now()
+	_, err = s.store.UpdateAccount(ctx, now, had.ID, false, func(a *Stored) error {
+		if !a.PasswordChangedAt.Equal(had.PasswordChangedAt) {
+			return errChanged
+		}
+		a.PasswordHash = hash
+		a.PasswordChangedAt = later(now, a.PasswordChangedAt.Add(time.Millisecond))
+		return nil
+	})
+	return storeError("set password", err)
+}
+
+var errChanged = &curfew.Error{Code: curfew.CodeConflict, Message: "the password was changed by somebody else at the same time"}

@@ -1,0 +1,23 @@
+package account
+
+// CountHashes makes the service count the password hashes it computes from now on.
+func CountHashes(s *Service, n *int) {
+	derive := s.hasher.derive
+	s.hasher.derive = func(password string, salt []byte, c Cost, length int) []byte {
+		*n++
+		return derive(password, salt, c, length)
+	}
+}
+
+// HoldHashes makes the service's hashes wait until the channel is closed, and reports each that has begun.
+func HoldHashes(s *Service, begun chan<- struct{}, release <-chan struct{}) {
+	derive := s.hasher.derive
+	s.hasher.derive = func(password string, salt []byte, c Cost, length int) []byte {
+		begun <- struct{}{}
+		<-release
+		return derive(password, salt, c, length)
+	}
+}
+
+// MaxWaiting is how many wait for a hash at most.
+const MaxWaiting = maxWaiting

@@ -1,0 +1,79 @@
+package account
+
+import (
+	"context"
+	"time"
+
+	"github.com/curfewhq/curfew"
+)
+
+// Errors that every store returns for the same thing.
+var (
+	ErrNoAccount = &curfew.Error{Code: curfew.CodeNotFound, Message: "no such account"}
+	ErrNameTaken = &curfew.Error{Code: curfew.CodeConflict, Field: "username", Message: "is taken by another account"}
+	ErrNotEmpty  = &curfew.Error{Code: curfew.CodeConflict, Message: "there is an account already"}
+	ErrLastAdmin = &curfew.Error{Code: curfew.CodeConflict, Message: "the last enabled admin can't be disabled, demoted or deleted"}
+)
+
+// Query asks for a page of accounts, by name.
+type Query struct {
+	Search string // words that must all occur in user name or full name, see curfew.SearchWords
+	Limit  int    // 0 means curfew.DefaultPage; at most curfew.MaxPage
+	After  string // the name after which the page starts; empty for the first page
+	Before string // the name before which the page ends; After and Before exclude each other
+}
+
+// PageSize is how many accounts the page holds at most.
+func (q Query) PageSize() int {
+	if q.Limit <= 0 {
+		return curfew.DefaultPage
+	}
+	return min(q.Limit, curfew.MaxPage)
+}
+
+// Page is a part of the list of accounts.
+type Page struct {
+	Accounts []Account
+	Prev     string // for Query.Before; empty on the first page
+	Next     string // for Query.After; empty on the last page
+	Total    int    // how many the search found on all pages
+}
+
+// Stored is an account as a store keeps it.
+type Stored struct {
+	Account
+	PasswordHash string // argon2id in PHC form, never shown
+}
+
+// Store keeps accounts and the failures that limit sign-ins. It decides nothing but the conditions named here, each
+// of which holds within the transaction that makes the change.
+//
+// All methods may be called at once from many goroutines. One that returns nil has made its change durable; one that
+// returns an error has changed nothing, unless its context ended or the connection broke: then the change happened
+// wholly or not at all. Times are kept to the millisecond and come back in UTC. A store asks no clock of its own.
+type Store interface {
+	// InsertAccount adds an account. It returns ErrNotEmpty if onlyIfEmpty is set and there is any account, and
+	// ErrNameTaken if another one has the name. An ID that another one has is an error.
+	InsertAccount(ctx context.Context, now time.Time, a Stored, onlyIfEmpty bool) error
+
+	// FindAccount returns the account with the ID or, if id is empty, with the name; ErrNoAccount if there is none.
+	FindAccount(ctx context.Context, id curfew.UserID, name string) (Stored, error)
+
+	// ListAccounts returns a page.
+	ListAccounts(ctx context.Context, q Query) (Page, error)
+
+	// UpdateAccount replaces the account by what f makes of it, in one transaction, and returns it; ErrNoAccount if
+	// there is none. f leaves ID and Name alone; it may be called again if the transaction has to be. An error of f is
+	// returned as it is and nothing is changed. With keepAdmin, a change that takes away the last enabled admin is
+	// ErrLastAdmin.
+	UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*Stored) error) (Stored, error)
+
+	// DeleteAccount deletes an account; ErrNoAccount if there is none, ErrLastAdmin if it is the last enabled admin.
+	DeleteAccount(ctx context.Context, now time.Time, id curfew.UserID) error
+
+	// Limit keeps counters, see limit.go: it replaces the value of each key by what f makes of them all, in one
+	// transaction; f may be called again, as in UpdateAccount. An error of f is returned as it is and nothing is changed.
+	// A key that is absent, or whose value is not after now, has the zero time; such values are deleted in passing, so
+	// that the store holds few that are over.
+	Limit(ctx context.Context, now time.Time, keys []string, f func([]time.Time) ([]time.Time, error)) error
+}
