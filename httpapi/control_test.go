@@ -1,0 +1,276 @@
+package httpapi_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/httpapi"
+)
+
+var status = httpapi.Status{Version: "1.2.3", PID: 42, Address: "http://127.0.0.1:8080"}
+
+// runControl runs a test in process and over a Unix socket.
+func runControl(t *testing.T, f func(*testing.T, *kit, *httpapi.Client)) {
+	t.Run("in process", func(t *testing.T) {
+		k := newKit(t)
+		defer k.close()
+		f(t, k, httpapi.NewClient(httpapi.HandlerTransport(k.control())))
+	})
+	t.Run("over a socket", func(t *testing.T) {
+		k := newKit(t)
+		defer k.close()
+		socket := filepath.Join(t.TempDir(), "curfew.sock")
+		l, err := net.Listen("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := httptest.NewUnstartedServer(k.control())
+		server.Listener.Close()
+		server.Listener = l
+		server.Start()
+		defer server.Close()
+		f(t, k, httpapi.NewClient(httpapi.SocketTransport(socket)))
+	})
+}
+
+// control is the control API; what it answers is kept too.
+func (k *kit) control() http.Handler {
+	h := httpapi.NewControl(httpapi.ControlOptions{Sessions: k.sessions, Accounts: k.accounts, Status: status})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		k.keep(rec.Body.String())
+		for name, values := range rec.Header() {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(rec.Code)
+		w.Write(rec.Body.Bytes())
+	})
+}
+
+// ids goes through the sessions of a user.
+func ids(t *testing.T, c *httpapi.Client, user string) []curfew.SessionID {
+	t.Helper()
+	var found []curfew.SessionID
+	for s, err := range c.Sessions(t.Context(), user) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, s.ID)
+	}
+	return found
+}
+
+func wantCode(t *testing.T, err error, code curfew.Code, words ...string) {
+	t.Helper()
+	if got := curfew.ErrorCode(err); got != code {
+		t.Errorf("error %v has code %q, want %q", err, got, code)
+	}
+	for _, w := range words {
+		if err == nil || !strings.Contains(err.Error(), w) {
+			t.Errorf("error %q doesn't say %q", err, w)
+		}
+	}
+}
+
+func TestControlUsers(t *testing.T) {
+	runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
+		ctx := t.Context()
+		if got, err := c.Status(ctx); err != nil || got != status {
+			t.Errorf("status %+v, %v", got, err)
+		}
+		u, err := c.AddUser(ctx, httpapi.NewUser{Username: "Amara", FullName: "Amara Okafor", Role: account.Admin, LifetimeSeconds: 60, Password: password})
+		if err != nil || u.Username != "amara" || u.FullName != "Amara Okafor" || u.Role != account.Admin || u.LifetimeSeconds != 60 || !u.Enabled || u.ID == "" {
+			t.Fatalf("added %+v, %v", u, err)
+		}
+		if _, err := c.AddUser(ctx, httpapi.NewUser{Username: "arslan", Role: account.User, Password: password}); err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for u, err := range c.Users(ctx) {
+			names = append(names, fmt.Sprint(u.Username, " ", u.LifetimeSeconds, " ", err))
+		}
+		if got := strings.Join(names, ", "); got != "amara 60 <nil>, arslan 300 <nil>" {
+			t.Errorf("users: %s", got)
+		}
+		k.signIn("arslan")
+		off, seconds := false, int64(90)
+		u, err = c.UpdateUser(ctx, "arslan", httpapi.UserChange{Enabled: &off, LifetimeSeconds: &seconds})
+		if err != nil || u.Enabled || u.LifetimeSeconds != 90 || u.LastSignInAt.IsZero() || len(ids(t, c, "arslan")) != 0 {
+			t.Errorf("disabled: %+v, %v", u, err)
+		}
+		if err := c.DeleteUser(ctx, "arslan"); err != nil {
+			t.Error(err)
+		}
+		_, err = c.User(ctx, "arslan")
+		wantCode(t, err, curfew.CodeNotFound, `"arslan"`)
+	})
+}
+
+func TestControlPassword(t *testing.T) {
+	runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
+		k.user("amara", account.Admin)
+		_, token := k.signIn("amara")
+		if err := c.SetPassword(t.Context(), "amara", "another long password"); err != nil {
+			t.Fatal(err)
+		}
+		_, err := k.sessions.Check(t.Context(), token, curfew.Passive)
+		wantCode(t, err, curfew.CodeEnded)
+		wantCode(t, c.SetPassword(t.Context(), "amara", "short"), curfew.CodeInvalid, "password")
+		wantCode(t, c.SetPassword(t.Context(), "nobody", password), curfew.CodeNotFound, `"nobody"`)
+	})
+}
+
+func TestControlRefusals(t *testing.T) {
+	runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
+		ctx := t.Context()
+		k.user("amara", account.Admin)
+		_, err := c.AddUser(ctx, httpapi.NewUser{Username: "amara", Role: account.User, Password: password})
+		wantCode(t, err, curfew.CodeConflict)
+		if e, ok := errors.AsType[*curfew.Error](err); !ok || e.Field != "username" {
+			t.Errorf("a taken name: %#v", err)
+		}
+		_, err = c.AddUser(ctx, httpapi.NewUser{Username: "eve", Role: "root", Password: password})
+		wantCode(t, err, curfew.CodeInvalid, "role")
+		seconds := int64(36028797018963998) // in nanoseconds this wraps around
+		_, err = c.UpdateUser(ctx, "amara", httpapi.UserChange{LifetimeSeconds: &seconds})
+		wantCode(t, err, curfew.CodeInvalid, "seconds")
+		wantCode(t, c.DeleteUser(ctx, "amara"), curfew.CodeConflict, "admin")
+		_, err = c.Count(ctx, "nobody")
+		wantCode(t, err, curfew.CodeNotFound, `"nobody"`)
+		for _, err := range c.Sessions(ctx, "nobody") {
+			wantCode(t, err, curfew.CodeNotFound, `"nobody"`)
+		}
+	})
+}
+
+func TestControlSessions(t *testing.T) {
+	runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
+		k.user("amara", account.Admin)
+		arslan := k.user("arslan", account.User)
+		k.signIn("amara")
+		const many = curfew.MaxPage + 1 // more than a page
+		for range many {
+			st := curfew.Start{User: curfew.User{ID: arslan.ID, Name: "arslan"}, Lifetime: time.Hour}
+			if _, _, err := k.sessions.Start(t.Context(), st); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for user, want := range map[string]httpapi.Count{"": {many + 1, 2}, "arslan": {many, 1}, "amara": {1, 1}} {
+			if n, err := c.Count(t.Context(), user); err != nil || n != want {
+				t.Errorf("count of %q: %+v, %v", user, n, err)
+			}
+			var found []curfew.SessionID
+			for s, err := range c.Sessions(t.Context(), user) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if found = append(found, s.ID); len(found) == 1 { // what happens meanwhile moves nothing
+					if _, err := k.sessions.Extend(t.Context(), s.ID); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if n := len(found); n != want.Sessions || len(slices.Compact(slices.Sorted(slices.Values(found)))) != n {
+				t.Errorf("%d sessions of %q, want %d", n, user, want.Sessions)
+			}
+		}
+	})
+}
+
+func TestControlEnd(t *testing.T) {
+	runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
+		ctx := t.Context()
+		c.Operator = "root"
+		k.user("amara", account.Admin)
+		k.user("arslan", account.User)
+		first, _ := k.signIn("amara")
+		second, _ := k.signIn("amara")
+		third, token := k.signIn("arslan")
+
+		r, err := c.End(ctx, httpapi.End{IDs: []curfew.SessionID{third.ID, third.ID}, DryRun: true})
+		if err != nil || r.Count != 1 || len(r.Sessions) != 1 || r.Sessions[0].ID != third.ID || len(ids(t, c, "")) != 3 {
+			t.Fatalf("dry run: %+v, %v", r, err)
+		}
+		if r, err = c.End(ctx, httpapi.End{IDs: []curfew.SessionID{third.ID}}); err != nil || r.Count != 1 || r.Sessions[0].Username != "arslan" {
+			t.Fatalf("end: %+v, %v", r, err)
+		}
+		_, err = k.sessions.Check(ctx, token, curfew.Passive)
+		if ended, ok := errors.AsType[*curfew.EndedError](err); !ok || ended.Ended.Ending.By.Name != "command line (root)" || ended.Ended.Ending.Reason != curfew.ReasonTerminated {
+			t.Errorf("the end reads %+v", err)
+		}
+
+		_, err = c.End(ctx, httpapi.End{IDs: []curfew.SessionID{first.ID, "nosuchid", third.ID}})
+		wantCode(t, err, curfew.CodeNotFound, "nosuchid", string(third.ID), "nothing was ended")
+		_, err = c.End(ctx, httpapi.End{IDs: []curfew.SessionID{first.ID, third.ID}})
+		wantCode(t, err, curfew.CodeConflict, string(third.ID), "nothing was ended")
+		_, err = c.End(ctx, httpapi.End{User: "nobody"})
+		wantCode(t, err, curfew.CodeNotFound, `"nobody"`)
+		for _, e := range []httpapi.End{{}, {All: true, User: "amara"}, {All: true, IDs: []curfew.SessionID{first.ID}}} {
+			_, err = c.End(ctx, e)
+			wantCode(t, err, curfew.CodeInvalid)
+		}
+		if left := ids(t, c, ""); !slices.Contains(left, first.ID) || !slices.Contains(left, second.ID) {
+			t.Errorf("left: %v", left)
+		}
+
+		if r, err = c.End(ctx, httpapi.End{User: "amara", DryRun: true}); err != nil || r.Count != 2 || len(r.Sessions) != 2 {
+			t.Errorf("dry run of a user: %+v, %v", r, err)
+		}
+		if r, err = c.End(ctx, httpapi.End{User: "arslan"}); err != nil || r.Count != 0 || len(ids(t, c, "")) != 2 {
+			t.Errorf("a user without sessions: %+v, %v", r, err)
+		}
+		if r, err = c.End(ctx, httpapi.End{All: true}); err != nil || r.Count != 2 || len(ids(t, c, "")) != 0 {
+			t.Errorf("all: %+v, %v", r, err)
+		}
+	})
+}
+
+// Every error comes through as it was.
+func TestErrorsRoundTrip(t *testing.T) {
+	for want, code := range map[error]curfew.Code{
+		&curfew.Error{Code: curfew.CodeInvalid, Field: "username", Message: "is odd"}: curfew.CodeInvalid,
+		&curfew.EndedError{}: curfew.CodeEnded,
+		&curfew.Error{Code: curfew.CodeDenied, Message: "not you"}:                                  curfew.CodeDenied,
+		&curfew.Error{Code: curfew.CodeConflict, Message: "not now"}:                                curfew.CodeConflict,
+		&curfew.Error{Code: curfew.CodeLimited, Message: "too often", RetryAfter: 90 * time.Second}: curfew.CodeLimited,
+		&curfew.Error{Code: curfew.CodeUnavailable, Message: "write", Err: errors.New("disk full")}: curfew.CodeUnavailable,
+		context.DeadlineExceeded:     curfew.CodeUnavailable,
+		errors.New("something else"): curfew.CodeUnavailable, // as package account has it
+	} {
+		runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
+			k.store.find = func() error { return want }
+			_, err := c.User(t.Context(), "amara")
+			wantCode(t, err, code)
+			got, ok := errors.AsType[*curfew.Error](err)
+			if !ok {
+				t.Fatalf("%v came through as %T %v", want, err, err)
+			}
+			if e, ok := errors.AsType[*curfew.Error](want); ok && e.Err == nil && (got.Field != e.Field || got.Message != e.Message || got.RetryAfter != e.RetryAfter) {
+				t.Errorf("%+v came through as %+v", e, got)
+			}
+			if code == curfew.CodeUnavailable && !strings.Contains(err.Error(), want.Error()) {
+				t.Errorf("%v came through without its cause: %v", want, err)
+			}
+		})
+	}
+}
+
+func TestServerGone(t *testing.T) {
+	c := httpapi.NewClient(httpapi.SocketTransport(filepath.Join(t.TempDir(), "curfew.sock")))
+	if _, err := c.Status(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a socket: %v", err)
+	}
+}

@@ -1,0 +1,145 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/curfewhq/curfew"
+)
+
+const (
+	keepAlive   = 15 * time.Second // how long a stream may be silent
+	hintEvery   = time.Second      // how often, at most, a stream tells that sessions have changed
+	writeWithin = 30 * time.Second // how long a client may take to read
+)
+
+// events streams what a page needs to be in step (server-sent events): "session" with the caller's session at once, at
+// each change and as its clock passes idle_at and ends_at; "sessions" when any session that the caller may see
+// may have changed. After the session's end the stream closes.
+func (a *api) events(w http.ResponseWriter, c *call) error {
+	changes := a.Sessions.Watch(c.Context()) // before the first look, so nothing falls in between
+	s := &stream{a: a, c: c, who: c.caller, w: w, rc: http.NewResponseController(w)}
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	w.WriteHeader(http.StatusOK)
+	if c.Method != http.MethodHead {
+		s.rc.SetReadDeadline(time.Time{}) // the server's own would end the stream; not every writer has one
+		s.run(changes)
+	}
+	return nil
+}
+
+// stream is one client listening.
+type stream struct {
+	a   *api
+	c   *call
+	who caller
+	w   http.ResponseWriter
+	rc  *http.ResponseController
+
+	sent    Session   // told last
+	hinted  time.Time // when "sessions" was told last
+	pending <-chan time.Time
+	gone    bool // the client, or its session
+}
+
+func (s *stream) run(changes <-chan curfew.Event) {
+	alive := time.NewTicker(keepAlive)
+	defer alive.Stop()
+	s.tell()
+	for !s.gone {
+		turn := time.NewTimer(s.untilTurn())
+		select {
+		case e, ok := <-changes:
+			s.gone = s.gone || !ok
+			s.on(e)
+		case <-turn.C:
+			s.look()
+		case <-s.pending:
+			s.hint()
+		case <-alive.C:
+			s.write(": keep-alive\n\n")
+		case <-s.a.Stopping:
+			s.gone = true
+		case <-s.c.Context().Done():
+			s.gone = true
+		}
+		turn.Stop()
+	}
+}
+
+// untilTurn is how long until the session's clock passes idle_at or, once that was told, ends_at.
+func (s *stream) untilTurn() time.Duration {
+	at := s.who.session.EndsAt()
+	if s.sent.State == curfew.StateActive {
+		at = s.who.session.IdleAt()
+	}
+	return at.Sub(s.a.Sessions.Now())
+}
+
+func (s *stream) on(e curfew.Event) {
+	if s.gone {
+		return
+	}
+	if e.Concerns(s.who.session.ID) {
+		s.look()
+	}
+	if !s.gone && (s.who.account.Role.SeesAll() || e.User == "" || e.User == s.who.session.User.ID) {
+		s.hintSoon()
+	}
+}
+
+// look checks the session and tells if anything is new. If nobody knows, the stream breaks and the client asks anew.
+func (s *stream) look() {
+	who, err := s.a.check(s.c.Context(), curfew.Passive)
+	if err != nil {
+		s.gone = true
+		return
+	}
+	s.who = who
+	s.tell()
+}
+
+func (s *stream) tell() {
+	doc := s.a.document(s.who)
+	news := doc
+	news.ServerTime = s.sent.ServerTime
+	if news == s.sent {
+		return
+	}
+	s.sent = doc
+	text, err := json.Marshal(doc)
+	if err != nil {
+		panic(fmt.Errorf("encode session: %w", err))
+	}
+	s.write("event: session\ndata: " + string(text) + "\n\n")
+	s.gone = s.gone || doc.State == curfew.StateEnded
+}
+
+// hintSoon tells of changed sessions at once, but not twice within hintEvery: what comes in between is told after it.
+func (s *stream) hintSoon() {
+	if s.pending != nil {
+		return
+	}
+	if wait := hintEvery - time.Since(s.hinted); wait > 0 {
+		s.pending = time.After(wait)
+		return
+	}
+	s.hint()
+}
+
+func (s *stream) hint() {
+	s.hinted, s.pending = time.Now(), nil
+	s.write("event: sessions\ndata: {}\n\n")
+}
+
+func (s *stream) write(text string) {
+	s.rc.SetWriteDeadline(time.Now().Add(writeWithin)) // not every writer has one; then the context must do
+	if _, err := io.WriteString(s.w, text); err != nil || s.rc.Flush() != nil {
+		s.gone = true
+	}
+}
