@@ -1,0 +1,584 @@
+// The Curfew guard: reports what a person does, shows the Logout dialog, and leaves when the session has ended. The
+// server decides about the session; this script only tells and asks. It runs in any page, so it needs nothing of
+// that page, and no more of its Content-Security-Policy than script-src and connect-src 'self'.
+//
+//   <script src="/.curfew/guard.js" defer data-session="/api/v1/session" data-signin="/signin" data-signout="/signout"></script>
+//
+// It dispatches on document: curfew:state (detail: the session as the server told it), curfew:sessions (sessions that
+// this person may see have changed), curfew:stream (detail.live: whether changes arrive by themselves).
+(() => {
+  'use strict';
+
+  const { session: SESSION = '/api/v1/session', signin: SIGNIN = '/signin', signout: SIGNOUT = '/signout' } =
+    document.currentScript?.dataset ?? {};
+
+  const REPORT_EVERY = 5_000; // ms; well below the shortest lifetime, 30 s
+  const POLL_EVERY = 4_000;
+  const SILENCE = 20_000; // the stream says something every 15 s
+  const SPOKEN = [30, 10, 5]; // seconds left, told to who can't see the number
+
+  // ---- Input -----------------------------------------------------------------------------------------------------
+
+  // Scrolling is known by the wheel, the finger or the key that causes it, for a script can scroll as well.
+  const INPUT = ['pointerdown', 'pointermove', 'keydown', 'touchstart', 'touchmove', 'wheel', 'input', 'click'];
+
+  function watchInput(report) {
+    let x, y;
+    const seen = (e) => {
+      if (!e.isTrusted || document.hidden) return;
+      if (e.type === 'pointermove') {
+        // Browsers may send a move when the page moves under a pointer at rest. That is no input.
+        const moved = x !== undefined && (e.screenX !== x || e.screenY !== y);
+        [x, y] = [e.screenX, e.screenY];
+        if (!moved) return;
+      }
+      report();
+    };
+    for (const type of INPUT) addEventListener(type, seen, { capture: true, passive: true });
+  }
+
+  // throttle calls f at once, then at most once an interval; what came in between is not lost but late.
+  function throttle(f, interval) {
+    let last = -Infinity, timer;
+    const run = () => { timer = undefined; last = performance.now(); f(); };
+    const call = () => {
+      if (timer !== undefined) return;
+      const wait = last + interval - performance.now();
+      if (wait <= 0) run(); else timer = setTimeout(run, wait);
+    };
+    call.flush = () => { if (timer !== undefined) { clearTimeout(timer); run(); } };
+    return call;
+  }
+
+  // A frame of the same origin tells the top window's guard what is done in it, and does nothing else.
+  const FROM_FRAME = 'curfew:input';
+  if (window !== window.top) {
+    try {
+      const { top } = window, { origin } = location;
+      if (top.location.origin === origin) watchInput(throttle(() => top.postMessage(FROM_FRAME, origin), 1_000));
+    } catch { /* a foreign top: not our page */ }
+    return;
+  }
+
+  // ---- The server's clock ----------------------------------------------------------------------------------------
+
+  // What the client's wall clock says is never used, only how much time has passed. Each answer bounds the server's
+  // clock: it read server_time after the request left and before the answer came.
+  const clock = { offset: 0, error: Infinity, drift: Date.now() - performance.now() };
+
+  const serverNow = () => performance.now() + clock.offset;
+  const untilServer = (time) => Date.parse(time) - serverNow();
+
+  function measure(serverTime, sent, received) {
+    const error = (received - sent) / 2;
+    // A quick answer tells more than a slow one; but an old one is forgotten bit by bit, for quartz drifts.
+    if (error > clock.error) { clock.error += 5; return; }
+    Object.assign(clock, { error, offset: Date.parse(serverTime) - (sent + received) / 2 });
+  }
+
+  // A message from the stream bounds the server's clock from below only.
+  const measureLate = (serverTime) => {
+    clock.offset = Math.max(clock.offset, Date.parse(serverTime) - performance.now());
+  };
+
+  // clockJumped reports that wall clock and elapsed time have parted: the machine slept, or its clock was set. The
+  // elapsed time may have stood still, so it is measured afresh.
+  function clockJumped() {
+    const drift = Date.now() - performance.now();
+    if (Math.abs(drift - clock.drift) < 2_000) return false;
+    Object.assign(clock, { drift, error: Infinity });
+    return true;
+  }
+
+  // ---- The session -----------------------------------------------------------------------------------------------
+
+  let session; // what the server said last
+  let leaving = false, unreachable = false;
+
+  const tell = (name, detail) => document.dispatchEvent(new CustomEvent(`curfew:${name}`, { detail }));
+
+  // call returns the session in the answer, or null if there is none any more. It throws if nobody knows.
+  async function call(method, path, options) {
+    const sent = performance.now();
+    const answer = await fetch(path, {
+      method, cache: 'no-store', credentials: 'same-origin', redirect: 'error',
+      headers: { Accept: 'application/json' }, signal: AbortSignal.timeout(10_000), ...options,
+    });
+    const received = performance.now();
+    if (answer.status === 401) return null;
+    if (!answer.ok) throw new Error(`${method} ${path}: status ${answer.status}`);
+    const doc = await answer.json();
+    measure(doc.server_time, sent, received);
+    return doc;
+  }
+
+  let asking;
+  let nextAsk = 0; // not before, unless there is reason to hurry
+
+  function ask() {
+    return asking ??= call('GET', SESSION).then(learn, missed).finally(() => { asking = undefined; });
+  }
+
+  function learn(doc) {
+    unreachable = false;
+    nextAsk = performance.now() + 300;
+    if (!doc) { post({ ask: true }); return leave(); }
+    post({ session: doc });
+    if (session && doc.id !== session.id) return location.reload(); // somebody signed in anew: this page is not theirs
+    adopt(doc);
+  }
+
+  function missed() {
+    unreachable = true;
+    nextAsk = performance.now() + 2_000;
+  }
+
+  function adopt(doc) {
+    if (leaving || isStale(doc)) return;
+    session = doc;
+    tell('state', doc);
+    if (doc.state === 'ended') return leave();
+    if (doc.state === 'expiring') dialog.show(); else dialog.hide();
+    pulse();
+  }
+
+  // Answers may overtake each other. Times are all written alike, so they compare as text.
+  function isStale(doc) {
+    if (!session || doc.state === 'ended') return false;
+    if (doc.last_active_at !== session.last_active_at) return doc.last_active_at < session.last_active_at;
+    return doc.server_time < session.server_time;
+  }
+
+  function leave() {
+    if (leaving) return;
+    leaving = true;
+    stop();
+    const url = new URL(SIGNIN, location.href);
+    url.searchParams.set('next', location.pathname + location.search + location.hash);
+    location.replace(url);
+  }
+
+  const report = throttle(() => {
+    call('POST', `${SESSION}/activity`, { keepalive: true }).then(learn, () => {});
+  }, REPORT_EVERY);
+
+  // Pointer and keys in front of the Logout dialog are its answer, not activity.
+  const onInput = () => { if (running && !dialog.isOpen()) report(); };
+
+  async function extend() {
+    await dialog.during(async () => learn(await call('POST', `${SESSION}/extend`)));
+  }
+
+  async function signOut() {
+    await dialog.during(async () => {
+      leaving = true; // so the stream's news of the end takes nobody to the page with a way back
+      try {
+        const answer = await fetch(SIGNOUT, { method: 'POST', credentials: 'same-origin', redirect: 'manual' });
+        if (!answer.ok && answer.type !== 'opaqueredirect') throw new Error(`sign-out: status ${answer.status}`);
+      } catch (e) {
+        leaving = false;
+        throw e;
+      }
+      post({ ask: true });
+      location.replace(SIGNIN);
+    });
+  }
+
+  // ---- The heartbeat ---------------------------------------------------------------------------------------------
+
+  let running = false, timer;
+  let heard = -Infinity; // when the stream, ours or another tab's, last said something
+  let live; // whether it does
+
+  // overdue is how long ago, in ms, the session's state should have changed; negative before. Then the server is asked.
+  // The stream should bring the dialog by itself, so it gets a moment's advantage.
+  function overdue() {
+    return session.state === 'active' ? -untilServer(session.idle_at) - 150 : -untilServer(session.ends_at);
+  }
+
+  function pulse() {
+    clearTimeout(timer);
+    if (!running) return;
+    const now = performance.now(), late = overdue();
+    setLive(now - heard < SILENCE);
+    if (clockJumped()) ask();
+    else if (late >= 0 && now >= nextAsk) ask();
+    else if (!live && !document.hidden && now >= nextAsk + POLL_EVERY) poll();
+    if (unreachable && late >= 0) dialog.show(); // as far as anybody knows
+    dialog.draw();
+    timer = setTimeout(pulse, dialog.isOpen() ? 200 : Math.min(Math.max(-late, 200), 1_000));
+  }
+
+  function poll() {
+    ask();
+    tell('sessions'); // perhaps: without the stream nobody says
+  }
+
+  function setLive(now) {
+    if (live === now) return;
+    live = now;
+    tell('stream', { live });
+  }
+
+  // ---- The stream, held by one tab for all --------------------------------------------------------------------------
+
+  // Over HTTP/1.1 a browser opens six connections to a host: a stream a tab would hang the seventh tab.
+  const NAME = `curfew ${SESSION}`;
+  let channel, stop = () => {};
+  let leader = false;
+
+  const post = (message) => channel?.postMessage(message);
+
+  function onMessage({ data }) {
+    if (data.hello && leader && live) post({ live: true });
+    if ('live' in data) onLife(data.live);
+    if (data.sessions) tell('sessions');
+    if (data.ask) ask();
+    if (data.session && session) hear(data.session);
+  }
+
+  function onLife(alive) {
+    heard = alive ? performance.now() : -Infinity;
+    pulse();
+  }
+
+  function shareLife(alive) {
+    post({ live: alive });
+    onLife(alive);
+  }
+
+  async function lead(signal) {
+    if (!navigator.locks) return follow(signal); // not a secure context: one a tab
+    try {
+      await navigator.locks.request(NAME, { signal }, () => follow(signal));
+    } catch { /* stopped while waiting */ }
+  }
+
+  async function follow(signal) {
+    leader = true;
+    for (let wait = 500; !signal.aborted; wait = Math.min(wait * 2, 15_000)) {
+      try {
+        await readStream(signal, () => { wait = 500; });
+      } catch { /* broken, silent or refused: again, later */ }
+      if (signal.aborted) break;
+      shareLife(false);
+      await pause(wait * (0.75 + Math.random() / 2), signal);
+    }
+    leader = false;
+  }
+
+  const pause = (time, signal) => new Promise((done) => {
+    setTimeout(done, time);
+    signal.addEventListener('abort', done, { once: true });
+  });
+
+  // readStream is not an EventSource, which hides the server's signs of life and an answer's status.
+  async function readStream(signal, alive) {
+    const silence = new AbortController();
+    let watchdog;
+    const wake = () => {
+      clearTimeout(watchdog);
+      watchdog = setTimeout(() => silence.abort(), SILENCE);
+    };
+    wake();
+    try {
+      const answer = await fetch(`${SESSION}/events`, {
+        cache: 'no-store', credentials: 'same-origin', redirect: 'error',
+        headers: { Accept: 'text/event-stream' }, signal: AbortSignal.any([signal, silence.signal]),
+      });
+      if (answer.status === 401) ask();
+      if (!answer.ok) throw new Error(`events: status ${answer.status}`);
+      let rest = '';
+      for await (const text of chunks(answer.body.pipeThrough(new TextDecoderStream()))) {
+        wake();
+        alive();
+        shareLife(true);
+        const messages = (rest + text).split('\n\n');
+        rest = messages.pop();
+        messages.forEach(receive);
+      }
+    } finally {
+      clearTimeout(watchdog);
+    }
+  }
+
+  // chunks is for await over a stream, which not every browser can do by itself.
+  async function* chunks(stream) {
+    const reader = stream.getReader();
+    for (let part; !(part = await reader.read()).done;) yield part.value;
+  }
+
+  function receive(message) {
+    const field = (name) => message.match(new RegExp(`^${name}: ?(.*)$`, 'm'))?.[1];
+    if (field('event') === 'sessions') {
+      post({ sessions: true });
+      tell('sessions');
+    }
+    if (field('event') === 'session') {
+      const doc = JSON.parse(field('data'));
+      post({ session: doc });
+      hear(doc);
+    }
+  }
+
+  // hear takes news that somebody else asked for. Of another session: then this page may be out of date, or they.
+  function hear(doc) {
+    if (doc.id !== session.id) return void ask();
+    measureLate(doc.server_time);
+    adopt(doc);
+  }
+
+  // ---- The Logout dialog -----------------------------------------------------------------------------------------
+
+  const CSS = `
+    :host { all: initial; color-scheme: light dark; }
+    dialog {
+      --accent: var(--curfew-accent, light-dark(#4f46e5, #8587ff));
+      --surface: var(--curfew-surface, light-dark(#ffffff, #1d1d27));
+      --text: var(--curfew-text, light-dark(#1b1b26, #f3f3fa));
+      --on-accent: var(--curfew-on-accent, light-dark(#ffffff, #0e0e1a));
+      --soft: color-mix(in oklab, var(--text) 72%, var(--surface));
+      box-sizing: border-box; width: min(400px, calc(100vw - 32px)); max-height: calc(100dvh - 32px); overflow: auto;
+      margin: auto; padding: 34px 26px 26px; border: 1px solid color-mix(in oklab, var(--text) 14%, transparent);
+      border-radius: 18px; color: var(--text); background: var(--surface); box-shadow: 0 24px 64px rgb(0 0 0 / .35);
+      font: 400 15px/1.45 var(--curfew-font, system-ui, sans-serif); text-align: center;
+    }
+    dialog::backdrop { background: rgb(8 8 16 / .6); backdrop-filter: blur(6px); }
+    .ring { position: relative; width: 140px; height: 140px; margin: 0 auto 20px; }
+    svg { width: 100%; height: 100%; transform: rotate(-90deg); }
+    circle { fill: none; stroke: color-mix(in oklab, var(--text) 13%, transparent); stroke-width: 8; }
+    .left { stroke: var(--accent); stroke-linecap: round; transition: stroke-dashoffset .2s linear; }
+    .count { position: absolute; inset: 0; display: grid; place-content: center; color: var(--soft); font-size: 13px; }
+    .number { color: var(--text); font-size: 40px; font-weight: 650; line-height: 1.1; font-variant-numeric: tabular-nums; }
+    h2 { margin: 0 0 8px; font-size: 20px; font-weight: 650; line-height: 1.3; }
+    p { margin: 0; color: var(--soft); text-wrap: balance; overflow-wrap: anywhere; }
+    p span { display: block; }
+    .problem { margin-top: 12px; color: light-dark(#b3261e, #ffb4ab); font-weight: 550; }
+    .problem:empty { display: none; }
+    button {
+      display: block; box-sizing: border-box; width: 100%; min-height: 44px; margin-top: 24px; padding: 10px 16px;
+      border: 1px solid transparent; border-radius: 11px; color: var(--on-accent); background: var(--accent);
+      font: inherit; font-weight: 600; cursor: pointer;
+    }
+    button + button { margin-top: 8px; color: var(--soft); background: transparent; }
+    button:hover { filter: brightness(1.08); }
+    button + button:hover { color: var(--text); background: color-mix(in oklab, var(--text) 8%, transparent); }
+    button:focus-visible { outline: 2px solid var(--accent); outline-offset: 3px; }
+    button[aria-disabled=true] { opacity: .65; cursor: progress; }
+    .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+    @media (max-height: 480px) {
+      dialog { padding: 14px 20px; } .ring { width: 72px; height: 72px; margin-bottom: 6px; }
+      .number { font-size: 26px; } .unit { display: none; } h2 { margin: 0; } button { margin-top: 12px; } button + button { margin-top: 4px; }
+    }
+    @media (prefers-reduced-motion: reduce) { .left { transition: none; } }
+    @media (forced-colors: active) {
+      button { border-color: ButtonText; } circle { stroke: GrayText; } .left { stroke: Highlight; }
+      button:focus-visible { outline-color: Highlight; }
+    }`;
+
+  const CIRCLE = 2 * Math.PI * 62;
+
+  // make builds an element without markup in strings, which a page's Trusted Types would refuse.
+  function make(name, attributes = {}, ...children) {
+    const svg = name === 'svg' || name === 'circle';
+    const element = svg ? document.createElementNS('http://www.w3.org/2000/svg', name) : document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    element.append(...children);
+    return element;
+  }
+
+  const dialog = (() => {
+    const number = make('span', { class: 'number' });
+    const unit = make('span', { class: 'unit' });
+    const arc = make('circle', { class: 'left', cx: 70, cy: 70, r: 62, 'stroke-dasharray': CIRCLE });
+    const ring = make('div', { class: 'ring', 'aria-hidden': 'true' },
+      make('svg', { viewBox: '0 0 140 140' }, make('circle', { cx: 70, cy: 70, r: 62 }), arc),
+      make('div', { class: 'count' }, number, unit));
+    const text = make('p', { id: 'text' });
+    const problem = make('p', { class: 'problem', role: 'alert' });
+    const spoken = make('div', { class: 'spoken', 'aria-live': 'polite' });
+    const buttons = [make('button', { type: 'button' }, 'Extend Session'), make('button', { type: 'button' }, 'Log out now')];
+    const box = make('dialog', { role: 'alertdialog', 'aria-modal': 'true', 'aria-labelledby': 'title', 'aria-describedby': 'text' },
+      ring, make('h2', { id: 'title' }, 'Logout'), text, problem, ...buttons, spoken);
+    const host = make('curfew-guard');
+    let back; // focus and caret before
+    let busy = false, failed = false, said = Infinity;
+
+    function build() {
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync(CSS);
+      const root = host.attachShadow({ mode: 'open' });
+      root.adoptedStyleSheets = [sheet];
+      root.append(box);
+      buttons[0].addEventListener('click', extend);
+      buttons[1].addEventListener('click', signOut);
+      box.addEventListener('pointerdown', (e) => { if (isOutside(e)) extend(); });
+      box.addEventListener('cancel', (e) => { e.preventDefault(); extend(); }); // the back gesture
+      // The page's own shortcuts must not see what is typed here.
+      for (const type of ['keydown', 'keypress', 'keyup', 'pointerdown', 'click']) {
+        box.addEventListener(type, (e) => e.stopPropagation());
+      }
+      addEventListener('keydown', onKey, true);
+    }
+
+    function isOutside({ target, clientX: x, clientY: y }) {
+      const r = box.getBoundingClientRect();
+      return target === box && (x < r.left || x > r.right || y < r.top || y > r.bottom);
+    }
+
+    function onKey(e) {
+      if (!box.open) return;
+      if (e.key === 'Escape') {
+        e.preventDefault(); // or a browser closes the dialog at the second one, whatever its cancel event is told
+        extend();
+      }
+      if (e.key === 'Tab') {
+        e.preventDefault();
+        buttons[host.shadowRoot.activeElement === buttons[0] ? 1 : 0].focus();
+      }
+    }
+
+    function show() {
+      if (!host.shadowRoot) build();
+      if (!host.isConnected) document.documentElement.append(host); // not in body, which pages replace
+      text.replaceChildren(`You have been inactive for more than ${words(session.lifetime_seconds)}. `,
+        make('span', {}, `Your session will end at ${timeOfDay(session.ends_at)}.`));
+      if (box.open) return;
+      host.style.colorScheme = scheme();
+      back = place();
+      said = Infinity;
+      failed = false;
+      spoken.textContent = '';
+      box.showModal();
+      buttons[0].focus();
+    }
+
+    function hide() {
+      if (!box.open) return;
+      box.close();
+      restore(back);
+    }
+
+    // draw shows whole seconds that are certainly left: 0 before the deadline, never after.
+    function draw() {
+      if (!box.open) return;
+      const left = Math.max(0, untilServer(session.ends_at) - Math.min(clock.error, 500));
+      number.textContent = Math.floor(left / 1000);
+      const whole = Date.parse(session.ends_at) - Date.parse(session.idle_at) || 1;
+      arc.style.strokeDashoffset = CIRCLE * (1 - Math.min(1, left / whole));
+      unit.textContent = number.textContent === '1' ? 'second left' : 'seconds left';
+      complain(failed ? 'That did not reach the server. Please try again.' : unreachable ? 'The server can’t be reached.' : '');
+      speak(Math.ceil(left / 1000));
+    }
+
+    // complain touches the text only if it is new, or it would be read out each time.
+    function complain(message) {
+      if (problem.textContent !== message) problem.textContent = message;
+    }
+
+    function speak(seconds) {
+      const due = SPOKEN.filter((s) => s >= seconds).at(-1);
+      if (due === undefined || due >= said) return;
+      said = due;
+      spoken.textContent = `${seconds} ${seconds === 1 ? 'second' : 'seconds'} left.`;
+    }
+
+    // during runs what a button does, once at a time, and says if it failed.
+    async function during(action) {
+      if (busy) return;
+      setBusy(true);
+      failed = false;
+      try {
+        await action();
+      } catch {
+        failed = true;
+      }
+      setBusy(false);
+      draw();
+    }
+
+    function setBusy(now) {
+      busy = now;
+      for (const b of buttons) b.setAttribute('aria-disabled', now);
+    }
+
+    return { show, hide, draw, during, isOpen: () => box.open };
+  })();
+
+  // place is where the focus is, through open shadow roots, and what is selected in the page.
+  function place() {
+    let element = document.activeElement;
+    while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+    const selection = getSelection();
+    return { element, range: selection?.rangeCount ? selection.getRangeAt(0) : undefined };
+  }
+
+  function restore({ element, range }) {
+    if (element?.isConnected) element.focus({ preventScroll: true });
+    if (!range || element?.matches('input, textarea')) return; // these keep their own caret
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+  }
+
+  // scheme follows the page, where it has decided on light or dark, else the person's wish.
+  function scheme() {
+    const root = document.documentElement;
+    const said = [root.dataset.theme, getComputedStyle(root).colorScheme].find((s) => s === 'light' || s === 'dark');
+    return said ?? 'light dark';
+  }
+
+  function words(seconds) {
+    const units = [['day', 86400], ['hour', 3600], ['minute', 60], ['second', 1]];
+    const parts = [];
+    for (const [name, size] of units) {
+      const n = Math.floor(seconds / size);
+      seconds %= size;
+      if (n) parts.push(`${n} ${name}${n === 1 ? '' : 's'}`);
+    }
+    return parts.join(', ');
+  }
+
+  function timeOfDay(time) {
+    return new Date(time).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+  }
+
+  // ---- Start -----------------------------------------------------------------------------------------------------
+
+  async function start() {
+    if (running) return;
+    const stopped = new AbortController();
+    const doc = await call('GET', SESSION).catch(missed);
+    if (doc === null) return; // nobody is signed in here
+    if (!doc) return void setTimeout(start, 5_000);
+    running = true;
+    heard = performance.now() - SILENCE + 5_000; // the stream has 5 s to begin
+    channel = new BroadcastChannel(NAME);
+    channel.addEventListener('message', onMessage);
+    stop = () => { running = false; clearTimeout(timer); stopped.abort(); channel.close(); channel = undefined; };
+    learn(doc);
+    if (!running) return;
+    post({ hello: true });
+    lead(stopped.signal);
+  }
+
+  const look = () => {
+    if (!running) return;
+    ask();
+    pulse();
+  };
+
+  function onVisibility() {
+    if (document.hidden) report.flush(); else look();
+  }
+
+  // The sign-in page has no session to guard, and would be sent to itself.
+  if (new URL(SIGNIN, location.href).pathname === location.pathname) return;
+  watchInput(onInput);
+  addEventListener('message', (e) => { if (e.origin === location.origin && e.data === FROM_FRAME) onInput(); });
+  addEventListener('visibilitychange', onVisibility, true);
+  addEventListener('online', look);
+  addEventListener('pagehide', () => stop());
+  addEventListener('pageshow', (e) => { if (e.persisted) start(); });
+  if (document.prerendering) document.addEventListener('prerenderingchange', start, { once: true });
+  else start();
+})();
