@@ -3,6 +3,7 @@ module github.com/curfewhq/curfew
 go 1.26.0
 
 require (
+	github.com/mileusna/useragent v1.3.5
 	github.com/pressly/goose/v3 v3.29.0
 	golang.org/x/crypto v0.58.0
 	golang.org/x/sys v0.49.0
