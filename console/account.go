@@ -1,0 +1,85 @@
+package console
+
+import (
+	"slices"
+
+	"github.com/curfewhq/curfew"
+)
+
+type accountPage struct {
+	frame
+	Username  string
+	Role      string
+	Created   stamp
+	Changed   stamp // the password
+	Lifetime  string
+	MaxAge    string
+	EndOthers bool
+	Errors    fieldErrors
+	Rows      []row
+	Links     links
+}
+
+func (*accountPage) file() string { return "account" }
+
+func (c *console) account(r *request) (answer, error) {
+	p, err := c.newAccountPage(r)
+	if err != nil {
+		return answer{}, err
+	}
+	p.EndOthers = true
+	return answer{page: p}, nil
+}
+
+func (c *console) newAccountPage(r *request) (*accountPage, error) {
+	page, err := c.Sessions.List(r.Context(), curfew.Query{
+		User: r.account.ID, Except: r.session.ID, Sort: curfew.SortActivity, Desc: true, Cursor: cursorOf(r.URL.Query()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	p := &accountPage{
+		frame:    frame{Title: "Account", Nav: "account"},
+		Username: r.account.Name,
+		Role:     roleNames[r.account.Role],
+		Created:  r.clock.stamp(r.account.CreatedAt),
+		Changed:  r.clock.stamp(r.account.PasswordChangedAt),
+		Lifetime: Words(r.account.Lifetime),
+		MaxAge:   Words(c.Sessions.Policy().MaxAge),
+		Rows:     r.rows(page.Records),
+		Links:    pageLinks(r.URL, page.Prev, page.Next),
+	}
+	if page.Prev == nil {
+		p.Rows = slices.Insert(p.Rows, 0, r.row(r.session))
+	}
+	return p, nil
+}
+
+func (c *console) changePassword(r *request) (answer, error) {
+	if r.field("password") != r.field("repeat") {
+		return c.passwordRefused(r, invalid("repeat", differs))
+	}
+	endOthers := r.field("end_others") != ""
+	n, err := c.Accounts.ChangePassword(r.Context(), r.actor(), r.field("current_password"), r.field("password"), endOthers)
+	if err != nil {
+		f, err := refused(err, "current_password", "password")
+		if err != nil {
+			return answer{}, err
+		}
+		return c.passwordRefused(r, f)
+	}
+	said := notice{Code: "password-changed"}
+	if n > 0 {
+		said = notice{"others-ended", plural(n, "other session", "other sessions")}
+	}
+	return answer{location: "/account", notice: said}, nil
+}
+
+func (c *console) passwordRefused(r *request, f refusal) (answer, error) {
+	p, err := c.newAccountPage(r)
+	if err != nil {
+		return answer{}, err
+	}
+	p.Here, p.Errors, p.EndOthers = "/account", f.errs, r.field("end_others") != ""
+	return f.answer(p), nil
+}

@@ -1,0 +1,60 @@
+// Package console serves Curfew's web pages: first-run setup, sign-in, Sessions, Token Settings, History, Users and
+// Account. Every page works without script; with it, confirm pages open in a dialog and lists follow the server.
+package console
+
+import (
+	"html/template"
+	"log/slog"
+	"net/http"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
+)
+
+// Options are what the console needs. Sessions and Accounts are required.
+type Options struct {
+	Sessions *curfew.Manager
+	Accounts *account.Service
+	Setup    *Setup       // nil: the first account can't be made here
+	Logger   *slog.Logger // nil means slog.Default()
+}
+
+type console struct {
+	Options
+	assets assets
+	pages  map[string]*template.Template
+	zones  zones
+}
+
+// New returns the console. The handlers around it must be, from the outside: curfew.TrustProxies,
+// http.CrossOriginProtection, and Manager.Authenticate.
+func New(opt Options) http.Handler {
+	if opt.Logger == nil {
+		opt.Logger = slog.Default()
+	}
+	c := &console{Options: opt, assets: loadAssets()}
+	c.pages = parsePages(c.assets)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+staticPath+"{hash}/{file...}", c.assets.serve)
+	for _, rt := range routes {
+		mux.Handle(rt.pattern, c.handler(rt))
+	}
+	return secured(mux)
+}
+
+// secured sets the headers that every answer has.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; " +
+	"connect-src 'self'; form-action 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'"

@@ -1,0 +1,136 @@
+package console
+
+import "github.com/curfewhq/curfew"
+
+// confirmPage asks, with a box to tick, before sessions end or an account is deleted.
+type confirmPage struct {
+	frame
+	Text   string
+	Tick   string
+	Action string // where to post
+	Button string
+	BackTo string
+	Error  string // beside the box
+}
+
+func (*confirmPage) file() string { return "confirm" }
+
+const notTicked = "Tick the box to confirm."
+
+// endable returns the session of the address if the sender may end it from a list. Their own never is, whoever asks.
+func (c *console) endable(r *request) (curfew.Session, error) {
+	id := curfew.SessionID(r.PathValue("id"))
+	if id == r.session.ID {
+		return curfew.Session{}, curfew.ErrOwnSession
+	}
+	s, err := c.Sessions.Get(r.Context(), id)
+	if err != nil {
+		return s, r.hideEnded(err)
+	}
+	switch {
+	case r.account.Role.Manages() || s.User.ID == r.account.ID:
+		return s, nil
+	case r.account.Role.SeesAll():
+		return s, errDenied
+	default:
+		return s, curfew.ErrNoSession // whoever sees only their own learns of no other
+	}
+}
+
+// hideEnded makes of somebody else's ended session an unknown one, for who may not see it.
+func (r *request) hideEnded(err error) error {
+	ended, ok := endedOf(err)
+	if ok && !r.account.Role.SeesAll() && ended.Session.User.ID != r.account.ID {
+		return curfew.ErrNoSession
+	}
+	return err
+}
+
+func newEndPage(r *request, s curfew.Session) *confirmPage {
+	who := personOf(s.User.Name, s.User.FullName).Name + "’s session"
+	if s.User.ID == r.account.ID {
+		who = "Your session"
+	}
+	return &confirmPage{
+		frame:  frame{Title: "End this session?", Nav: "sessions"},
+		Text:   who + " (" + s.Client.Device + ", " + s.Client.Origin + ") will end at once. Whoever uses it has to sign in again.",
+		Tick:   "I understand that unsaved work in this session may be lost",
+		Action: "/sessions/" + string(s.ID) + "/end",
+		Button: "End session",
+		BackTo: homePath,
+	}
+}
+
+func (c *console) confirmEnd(r *request) (answer, error) {
+	s, err := c.endable(r)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{page: newEndPage(r, s)}, nil
+}
+
+func (c *console) end(r *request) (answer, error) {
+	s, err := c.endable(r)
+	if err != nil {
+		return answer{}, err
+	}
+	if !r.ticked() {
+		return unticked(newEndPage(r, s)), nil
+	}
+	_, err = c.Sessions.End(r.Context(), s.ID, curfew.Ending{Reason: curfew.ReasonTerminated, By: r.actor()})
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{location: homePath, notice: notice{"session-ended", s.User.Name}}, nil
+}
+
+func unticked(p *confirmPage) answer {
+	p.Error = notTicked
+	return invalid("confirm", notTicked).answer(p)
+}
+
+// others selects what Terminate Other Sessions ends: all other sessions for an admin, else the sender's own others.
+func others(r *request) curfew.Selection {
+	if r.account.Role.Manages() {
+		return curfew.Selection{All: true, Except: r.session.ID}
+	}
+	return curfew.Selection{User: r.account.ID, Except: r.session.ID}
+}
+
+func (c *console) countOthers(r *request) (int, error) {
+	sel := others(r)
+	n, err := c.Sessions.Count(r.Context(), curfew.Query{User: sel.User, Except: sel.Except})
+	return n.Sessions, err
+}
+
+func newEndOthersPage(r *request, n int) *confirmPage {
+	what := "Your " + plural(n, "other session", "other sessions") + " will end at once. This one stays."
+	if r.account.Role.Manages() {
+		what = plural(n, "session", "sessions") + " will end at once, and their users will have to sign in again. Your own session stays."
+	}
+	return &confirmPage{
+		frame:  frame{Title: "Terminate other sessions?", Nav: "sessions"},
+		Text:   what,
+		Tick:   "I understand that unsaved work in those sessions may be lost",
+		Action: "/sessions/end-others",
+		Button: "Terminate " + plural(n, "session", "sessions"),
+		BackTo: homePath,
+	}
+}
+
+func (c *console) confirmEndOthers(r *request) (answer, error) {
+	n, err := c.countOthers(r)
+	return answer{page: newEndOthersPage(r, n)}, err
+}
+
+func (c *console) endOthers(r *request) (answer, error) {
+	if !r.ticked() {
+		n, err := c.countOthers(r)
+		return unticked(newEndOthersPage(r, n)), err
+	}
+	n, err := c.Sessions.EndAll(r.Context(), others(r), curfew.Ending{Reason: curfew.ReasonTerminated, By: r.actor()})
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{location: homePath, notice: notice{"sessions-ended", plural(n, "session", "sessions")}}, nil
+}

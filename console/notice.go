@@ -1,0 +1,80 @@
+package console
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/curfewhq/curfew"
+)
+
+// notice is a sentence for the page that comes after a change: one of fixed sentences, and a name or number in it.
+type notice struct {
+	Code string
+	Arg  string
+}
+
+const noticeCookie = "curfew-notice"
+
+var noticeTexts = map[string]string{
+	"signed-out":       "You have signed out.",
+	"session-ended":    "Ended %s’s session.",
+	"sessions-ended":   "Ended %s.",
+	"lifetime-saved":   "Token lifetime is now %s.",
+	"password-changed": "Your password is changed.",
+	"others-ended":     "Your password is changed, and %s ended.",
+	"user-added":       "Added %s.",
+	"user-saved":       "Saved %s.",
+	"user-password":    "%s has a new password.",
+	"user-deleted":     "Deleted %s.",
+}
+
+func (n notice) text() string {
+	format, ok := noticeTexts[n.Code]
+	switch {
+	case !ok:
+		return ""
+	case n.Arg == "":
+		return format
+	default:
+		return fmt.Sprintf(format, n.Arg)
+	}
+}
+
+// set keeps the notice for the next page. It holds nothing secret, and only fixed sentences come of it.
+func (n notice) set(w http.ResponseWriter, r *request) {
+	if n.Code == "" {
+		return
+	}
+	b, err := json.Marshal(n)
+	if err != nil {
+		return
+	}
+	http.SetCookie(w, noticeOf(r, base64.RawURLEncoding.EncodeToString(b), 60))
+}
+
+// takeNotice returns the text of the notice that waits for this page, and takes it away.
+func takeNotice(w http.ResponseWriter, r *request) string {
+	k, err := r.Cookie(noticeCookie)
+	if err != nil || r.fragment {
+		return ""
+	}
+	http.SetCookie(w, noticeOf(r, "", -1))
+	b, err := base64.RawURLEncoding.DecodeString(k.Value)
+	if err != nil || len(b) > 512 {
+		return ""
+	}
+	var n notice
+	if json.Unmarshal(b, &n) != nil {
+		return ""
+	}
+	return n.text()
+}
+
+func noticeOf(r *request, value string, maxAge int) *http.Cookie {
+	return &http.Cookie{
+		Name: noticeCookie, Value: value, Path: "/", MaxAge: maxAge,
+		HttpOnly: true, Secure: curfew.OriginOf(r.Request).Secure, SameSite: http.SameSiteLaxMode,
+	}
+}

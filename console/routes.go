@@ -1,0 +1,51 @@
+package console
+
+// access is who may use a route. Its zero value is nobody, so a route that says nothing stays shut.
+type access int
+
+const (
+	public   access = iota + 1 // anybody
+	signedIn                   // whoever has a session
+	seesAll                    // admins and auditors
+	manages                    // admins
+)
+
+type route struct {
+	pattern string
+	access  access
+	handler func(*console, *request) (answer, error)
+}
+
+// routes are all pages. What is not here is not found. A POST changes something; a GET never does.
+var routes = []route{
+	{"GET /{$}", public, (*console).home},
+	{"GET /setup", public, (*console).setupForm},
+	{"POST /setup", public, (*console).setUp},
+	{"GET /signin", public, (*console).signInForm},
+	{"POST /signin", public, (*console).signIn},
+	{"POST /signout", public, (*console).signOut},
+	{"POST /theme", public, (*console).setTheme},
+
+	{"GET /sessions", signedIn, (*console).sessions},
+	{"GET /sessions/{id}/end", signedIn, (*console).confirmEnd},
+	{"POST /sessions/{id}/end", signedIn, (*console).end},
+	{"GET /sessions/end-others", signedIn, (*console).confirmEndOthers},
+	{"POST /sessions/end-others", signedIn, (*console).endOthers},
+	{"GET /settings/token", signedIn, (*console).tokenForm},
+	{"POST /settings/token", signedIn, (*console).setToken},
+	{"GET /history", signedIn, (*console).history},
+	{"GET /account", signedIn, (*console).account},
+	{"POST /account/password", signedIn, (*console).changePassword},
+
+	{"GET /users", seesAll, (*console).users},
+	{"GET /users/new", manages, (*console).newUserForm},
+	{"POST /users/new", manages, (*console).addUser},
+	{"GET /users/{id}", manages, (*console).editUserForm},
+	{"POST /users/{id}", manages, (*console).editUser},
+	{"GET /users/{id}/password", manages, (*console).passwordForm},
+	{"POST /users/{id}/password", manages, (*console).setPassword},
+	{"GET /users/{id}/delete", manages, (*console).confirmDelete},
+	{"POST /users/{id}/delete", manages, (*console).deleteUser},
+
+	{"/", public, (*console).notFound},
+}

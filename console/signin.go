@@ -1,0 +1,109 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/internal/useragent"
+)
+
+type signInPage struct {
+	frame
+	Username string
+	Next     string
+	Ended    string // how the last session ended, if the client still holds its cookie
+	Error    string
+}
+
+func (*signInPage) file() string { return "signin" }
+
+func (c *console) signInForm(r *request) (answer, error) {
+	next := localPath(r.URL.Query().Get("next"))
+	if r.absent == nil {
+		return answer{location: afterSignIn(next)}, nil
+	}
+	if !signedOut(r.absent) {
+		return answer{}, r.absent
+	}
+	empty, err := c.Accounts.Empty(r.Context())
+	if err != nil {
+		return answer{}, err
+	}
+	if empty {
+		return answer{location: "/setup"}, nil
+	}
+	p := newSignInPage("", next)
+	if ended, ok := endedOf(r.absent); ok {
+		p.Ended = endedText(ended, "Your", r.clock)
+	}
+	return answer{page: p}, nil
+}
+
+func newSignInPage(username, next string) *signInPage {
+	return &signInPage{frame: frame{Title: "Sign in", Here: signInPath(next)}, Username: username, Next: next}
+}
+
+func (c *console) signIn(r *request) (answer, error) {
+	_, token, err := c.Accounts.SignIn(r.Context(), account.Attempt{
+		Name:     r.field("username"),
+		Password: r.field("password"),
+		Client:   curfew.Client{Origin: curfew.OriginOf(r.Request).Addr, Device: useragent.Describe(r.Header)},
+	})
+	if err != nil {
+		return c.signInRefused(r, err)
+	}
+	c.leave(r)
+	return answer{location: afterSignIn(r.field("next")), token: &token}, nil
+}
+
+// leave ends the session in which somebody signs in anew. The new one stands already, so a failure only leaves the old
+// one to its clock.
+func (c *console) leave(r *request) {
+	if r.session.ID == "" {
+		return
+	}
+	_, err := c.Sessions.End(r.Context(), r.session.ID, curfew.Ending{Reason: curfew.ReasonSignedOut, By: r.actor()})
+	if err != nil {
+		c.Logger.WarnContext(r.Context(), "can't end the session before", "session", r.session.ID, "error", err)
+	}
+}
+
+// signInRefused shows the form again. Whatever was wrong with name and password, it says the same.
+func (c *console) signInRefused(r *request, err error) (answer, error) {
+	p := newSignInPage(r.field("username"), localPath(r.field("next")))
+	a := answer{page: p}
+	var e *curfew.Error
+	errors.As(err, &e)
+	switch curfew.ErrorCode(err) {
+	case curfew.CodeDenied, curfew.CodeInvalid, curfew.CodeNotFound:
+		a.status, p.Error = http.StatusUnauthorized, account.ErrSignIn.Message
+	case curfew.CodeLimited:
+		a.status, p.Error, a.retryAfter = http.StatusTooManyRequests, tooOften(e.RetryAfter), max(e.RetryAfter, time.Second)
+	case curfew.CodeConflict:
+		a.status, p.Error = http.StatusConflict, "You have as many sessions as are allowed. End one of them first."
+	case curfew.CodeUnavailable:
+		c.report(r, err)
+		a.status, a.retryAfter = http.StatusServiceUnavailable, 5*time.Second
+		p.Error = "Signing in does not work at the moment, whatever the password. Try again in a few seconds."
+	default:
+		return answer{}, err
+	}
+	return a, nil
+}
+
+// signOut ends the session, and only then takes the cookie away: if it can't be ended, the person must know.
+func (c *console) signOut(r *request) (answer, error) {
+	if r.absent != nil && !signedOut(r.absent) {
+		return answer{}, r.absent
+	}
+	if r.absent == nil {
+		_, err := c.Sessions.End(r.Context(), r.session.ID, curfew.Ending{Reason: curfew.ReasonSignedOut, By: r.actor()})
+		if err != nil {
+			return answer{}, err
+		}
+	}
+	return answer{location: "/signin", signedOut: true, notice: notice{Code: "signed-out"}}, nil
+}

@@ -1,0 +1,167 @@
+// The console in the browser. All pages work without it; with it confirm pages open in a dialog, lists follow the
+// server, and the countdown runs. What is true is always the server's to say: nothing is decided here.
+(() => {
+  'use strict';
+  const byID = (id) => document.getElementById(id);
+  const dialog = byID('dialog');
+
+  // Times are rendered on the server, in the zone that this cookie names.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone) {
+    const secure = location.protocol === 'https:' ? '; Secure' : '';
+    document.cookie = `curfew-tz=${encodeURIComponent(zone)}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+  }
+
+  // A page that comes back from the back/forward cache may show what its reader may no longer see.
+  addEventListener('pageshow', (e) => { if (e.persisted) location.reload(); });
+
+  // Confirmation: the button works once the box beside it is ticked.
+  function armButtons(root) {
+    for (const button of root.querySelectorAll('[data-needs-tick]')) {
+      button.disabled = !button.form.elements.confirm.checked;
+    }
+  }
+  armButtons(document);
+  document.addEventListener('change', (e) => { if (e.target.name === 'confirm') armButtons(document); });
+
+  // Notices go as they came, but not while somebody reads them.
+  const toast = byID('toast');
+  let toastTimer;
+  function keepToast() {
+    clearTimeout(toastTimer);
+    toastTimer = setTimeout(() => toast.matches(':hover') ? keepToast() : toast.replaceChildren(), 8000);
+  }
+  function say(message) {
+    const p = document.createElement('p');
+    p.textContent = message;
+    toast.replaceChildren(p);
+    keepToast();
+  }
+  if (toast.firstElementChild) keepToast();
+
+  const menu = document.querySelector('.menu');
+  document.addEventListener('click', (e) => { if (menu?.open && !menu.contains(e.target)) menu.open = false; });
+  document.addEventListener('keydown', (e) => {
+    if (e.key !== 'Escape' || !menu?.open) return;
+    menu.open = false;
+    menu.querySelector('summary').focus();
+  });
+
+  if (!dialog) return; // nobody is signed in
+
+  // The dialog: htmx puts a page's panel into it.
+  document.addEventListener('htmx:after:swap', (e) => {
+    if (e.detail.ctx.target !== dialog) return;
+    armButtons(dialog);
+    if (!dialog.open) dialog.showModal();
+  });
+  dialog.addEventListener('click', (e) => {
+    if (!e.target.closest('[data-close]')) return;
+    e.preventDefault();
+    dialog.close();
+  });
+  dialog.addEventListener('close', () => dialog.replaceChildren());
+  document.addEventListener('curfew:done', (e) => {
+    dialog.close();
+    say(e.detail.message);
+    refresh();
+  });
+
+  // A bar for what takes long enough to wonder.
+  let pending = 0;
+  const bar = byID('bar');
+  const count = (n) => (e) => {
+    if (e.detail.ctx.refresh) return;
+    pending += n;
+    bar.hidden = pending < 1;
+  };
+  document.addEventListener('htmx:before:request', count(1));
+  document.addEventListener('htmx:finally:request', count(-1));
+
+  // The live view: the page GETs its own address again, at most once a second, and morphs what is new into what is
+  // there. Browsers mark such a GET as not a navigation, so the server does not take it for activity.
+  const here = () => byID('view').dataset.here;
+  let timer = 0;
+  let last = 0;
+  function refresh() {
+    if (timer || !byID('live')) return;
+    timer = setTimeout(() => {
+      timer = 0;
+      last = Date.now();
+      htmx.ajax('GET', here(), { target: '#view', select: '#view', swap: 'outerMorph', refresh: true });
+    }, Math.max(0, last + 1000 - Date.now()));
+  }
+  document.addEventListener('curfew:sessions', refresh);
+  const refreshIfSeen = () => { if (!document.hidden) refresh(); };
+  document.addEventListener('visibilitychange', refreshIfSeen);
+  setInterval(refreshIfSeen, 30_000); // "42 min ago" stays true
+
+  // Around a swap of the view: an error or an answer overtaken by a search changes nothing, new rows glow, and the
+  // focus of a row that goes passes to its neighbour.
+  const rows = () => [...document.querySelectorAll('#rows > tr')];
+  let before = { ids: [], focus: -1 };
+  document.addEventListener('htmx:before:swap', (e) => {
+    const { ctx } = e.detail;
+    if (ctx.target !== byID('view')) return;
+    const late = ctx.refresh && ctx.request.action !== here();
+    if (late || ctx.response.status >= 400) {
+      e.preventDefault();
+      if (late) refresh();
+      return;
+    }
+    const list = rows();
+    before = { ids: list.map((r) => r.id), focus: list.findIndex((r) => r.contains(document.activeElement)) };
+  });
+  document.addEventListener('htmx:after:swap', (e) => {
+    const { ctx } = e.detail;
+    if (ctx.target !== byID('view')) return;
+    readClock();
+    if (ctx.refresh) glow();
+    if (before.focus >= 0 && document.activeElement === document.body) focusNeighbour();
+  });
+  function glow() {
+    for (const row of rows()) if (!before.ids.includes(row.id)) row.classList.add('fresh');
+  }
+  function focusNeighbour() {
+    const { ids, focus } = before;
+    const near = [...ids.slice(focus), ...ids.slice(0, focus).reverse()].map(byID).find(Boolean);
+    (near?.querySelector('.icon-btn') ?? byID('view')).focus();
+  }
+
+  // The countdown runs by the server's clock, whatever this machine's says.
+  let ends = 0;
+  let ahead = 0; // the server's clock less ours, in milliseconds
+  function setClock(endsAt, serverTime) {
+    if (!endsAt || !serverTime) return;
+    ends = Date.parse(endsAt);
+    ahead = Date.parse(serverTime) - Date.now();
+    tick();
+  }
+  function readClock() {
+    const clock = byID('countdown');
+    if (clock) setClock(clock.dataset.ends, clock.dataset.now);
+  }
+  document.addEventListener('curfew:state', (e) => setClock(e.detail.ends_at, e.detail.server_time));
+  const two = (n) => String(n).padStart(2, '0');
+  function left(ms) {
+    const s = Math.max(0, Math.floor(ms / 1000));
+    const h = Math.floor(s / 3600);
+    const m = Math.floor(s / 60) % 60;
+    if (h >= 48) return `${Math.floor(h / 24)} d ${h % 24} h`;
+    return h > 0 ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`;
+  }
+  function tick() {
+    const clock = byID('countdown');
+    if (clock && ends) clock.textContent = left(ends - Date.now() - ahead);
+  }
+  readClock();
+  setInterval(tick, 1000);
+
+  document.addEventListener('curfew:stream', (e) => {
+    const live = byID('live');
+    if (!live) return;
+    live.hidden = false;
+    live.classList.toggle('off', !e.detail.live);
+    byID('live-text').textContent = e.detail.live ? 'Live' : 'Reconnecting…';
+  });
+})();

@@ -1,0 +1,28 @@
+package console
+
+import (
+	"net/http"
+
+	"github.com/curfewhq/curfew"
+)
+
+const themeCookie = "curfew-theme"
+
+// themeOf is the theme that the sender chose, by which pages are right from the first paint on.
+func themeOf(r *http.Request) string {
+	if k, err := r.Cookie(themeCookie); err == nil && (k.Value == "light" || k.Value == "dark") {
+		return k.Value
+	}
+	return "system"
+}
+
+func (c *console) setTheme(r *request) (answer, error) {
+	k := &http.Cookie{
+		Name: themeCookie, Value: r.field("theme"), Path: "/", MaxAge: 365 * 24 * 60 * 60,
+		HttpOnly: true, Secure: curfew.OriginOf(r.Request).Secure, SameSite: http.SameSiteLaxMode,
+	}
+	if k.Value != "light" && k.Value != "dark" {
+		k.Value, k.MaxAge = "", -1
+	}
+	return answer{location: afterSignIn(r.field("back")), cookie: k}, nil
+}
