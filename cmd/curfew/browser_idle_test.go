@@ -1,0 +1,192 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// The Logout dialog, as an expression, and parts of it.
+const (
+	dialog     = "document.querySelector('curfew-guard')?.shadowRoot.querySelector('dialog[open]')"
+	dialogGone = "!" + dialog
+	focused    = "document.querySelector('curfew-guard')?.shadowRoot.activeElement?.innerText"
+)
+
+// untilIdle waits for the Logout dialog of a session of 30 s.
+func (b *tab) untilIdle() {
+	b.t.Helper()
+	b.until("the Logout dialog appears", dialog, 45*time.Second)
+}
+
+// TestIdle lives through a session of 30 seconds and a grace of 30, for real, with two tabs.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	s.addUser("ines", "--role", "admin", "--lifetime", "30")
+	me := newProfile(t)
+	a, b := me.open(t, s.base, desktop), me.open(t, s.base, desktopDark)
+	a.signIn("ines")
+	b.go_("/sessions")
+	b.untilPath("/sessions")
+	a.go_("/history?q=nothing")
+	a.untilPath("/history")
+	a.do(chromedp.Focus(chromedp.CSS("#q")))
+
+	a.untilIdle()
+	b.until("the other tab shows it too", dialog, 2*time.Second)
+	checkDialog(t, a)
+	shootDialog(a)
+
+	// Enter, on the button that has the focus, extends in both tabs.
+	a.press("\r")
+	a.until("the dialog closes", dialogGone, 2*time.Second)
+	b.until("the dialog closes in the other tab", dialogGone, 2*time.Second)
+	if got := eval[string](a, "document.activeElement.id"); got != "q" {
+		t.Errorf("the focus is on %q, want it back in the search field", got)
+	}
+
+	// So does activity in another tab, here a navigation.
+	a.untilIdle()
+	b.go_("/users")
+	a.until("activity in the other tab closes the dialog", dialogGone, 2*time.Second)
+
+	// Escape extends too.
+	a.untilIdle()
+	a.press("\x1b")
+	a.until("the dialog closes", dialogGone, 2*time.Second)
+
+	// Unanswered, the session ends when the dialog said it would.
+	a.untilIdle()
+	ends := eval[string](a, "fetch('/api/v1/session').then(r => r.json()).then(s => s.ends_at)")
+	a.until("the sign-in page appears", "location.pathname === '/signin'", 40*time.Second)
+	if late := time.Since(parseTime(t, ends)); late < 0 || late > 3*time.Second {
+		t.Errorf("the sign-in page came %v after the end", late)
+	}
+	a.untilText("Signed out after 30 seconds of inactivity")
+	a.shoot("idle-signed-out")
+	b.untilPath("/signin")
+
+	a.fill("#username", "ines")
+	a.fill("#password", password)
+	a.press("\r")
+	a.untilPath("/history")
+	if got := eval[string](a, "location.search"); got != "?q=nothing" {
+		t.Errorf("back on the page one was on, but with %q", got)
+	}
+	a.go_("/history")
+	a.untilText("Inactivity")
+}
+
+// checkDialog checks what the dialog says, and how.
+func checkDialog(t *testing.T, b *tab) {
+	t.Helper()
+	for what, js := range map[string]string{
+		"it is an alertdialog":            dialog + ".getAttribute('role') === 'alertdialog'",
+		"its title is Logout":             dialog + ".querySelector('h2').innerText === 'Logout'",
+		"it names the lifetime":           dialog + ".innerText.includes('inactive for more than 30 seconds')",
+		"it names the end":                "/will end at \\d/.test(" + dialog + ".innerText)",
+		"the focus is on Extend":          focused + " === 'Extend Session'",
+		"the countdown is of 30 seconds":  "(n => n > 10 && n <= 30)(+" + dialog + ".querySelector('.number').innerText)",
+		"the countdown is not spoken":     dialog + ".querySelector('.ring').getAttribute('aria-hidden') === 'true'",
+		"it has a polite live region":     dialog + ".querySelector('[aria-live=polite]')",
+		"one can log out in it":           dialog + ".innerText.includes('Log out now')",
+		"the page behind it can't be hit": "document.elementFromPoint(5, 5) === document.querySelector('curfew-guard') || document.elementFromPoint(5, 5)?.closest('dialog')",
+	} {
+		if !eval[bool](b, "!!("+js+")") {
+			t.Errorf("the Logout dialog: not so: %s", what)
+		}
+	}
+	// Tab stays inside.
+	b.press("\t")
+	if got := eval[string](b, focused); got != "Log out now" {
+		t.Errorf("after Tab the focus is on %q", got)
+	}
+	b.press("\t")
+	if got := eval[string](b, focused); got != "Extend Session" {
+		t.Errorf("after Tab twice the focus is on %q", got)
+	}
+	b.axe("the Logout dialog")
+}
+
+// shootDialog takes its picture in all looks.
+func shootDialog(b *tab) {
+	b.t.Helper()
+	for _, l := range looks {
+		b.do(chromedp.EmulateViewport(l.width, l.height, chromedp.EmulateScale(1)), scheme(l.dark))
+		b.fits("the Logout dialog " + l.name)
+		b.axe("the Logout dialog " + l.name)
+		b.shoot(l.name + "-logout")
+	}
+	b.do(chromedp.EmulateViewport(desktop.width, desktop.height, chromedp.EmulateScale(1)), scheme(false))
+}
+
+func parseTime(t *testing.T, s string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// TestLogOutNow uses the other button of the dialog.
+func TestLogOutNow(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	s.addUser("ines", "--lifetime", "30")
+	b := newProfile(t).open(t, s.base, phone)
+	b.signIn("ines")
+	b.untilIdle()
+	b.press("\t")
+	b.press("\r")
+	b.untilPath("/signin")
+	b.untilText("Signed out at")
+	if strings.Contains(b.location(), "next=") {
+		t.Error("who logs out on purpose is led back afterwards")
+	}
+}
+
+// TestPollingGoesIdle has one client that asks as a page's script does, and one that asks as curl does.
+func TestPollingGoesIdle(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	s.addUser("ines", "--lifetime", "30")
+	poll, script := s.signIn("ines"), s.signIn("ines")
+	poll.Transport = headers{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
+	start := time.Now()
+	var ended time.Duration
+	for time.Since(start) < 66*time.Second {
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, body := poll.get("/api/v1/session"); ended == 0 && strings.Contains(body, `"state":"ended"`) {
+				ended = time.Since(start)
+			}
+		})
+		wg.Go(func() {
+			if status, body := script.get("/api/v1/session"); status != 200 || !strings.Contains(body, `"state":"active"`) {
+				t.Errorf("after %v the script's session: %d %s", time.Since(start), status, body)
+			}
+		})
+		wg.Wait()
+		time.Sleep(500 * time.Millisecond)
+	}
+	if ended < 59*time.Second || ended > 63*time.Second {
+		t.Errorf("the polling client was signed out after %v, want 60 s", ended)
+	}
+}
+
+// headers adds headers to each request.
+type headers map[string]string
+
+func (h headers) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	for k, v := range h {
+		r.Header.Set(k, v)
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestLook opens every page in every look: none may keep people out, be wider than its window, or log an error.
+// With CURFEW_TEST_SCREENSHOTS=DIR it takes their pictures, those of the README among them.
+func TestLook(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	s.addUser("tobias", "--full-name", "Tobias Brandt", "--lifetime", "28800")
+	s.curfew("", "user", "disable", "tobias")
+	s.guests()
+	id := sessionID(t, s, "arslan")
+	s.curfew("", "end", id)
+	pages := []string{
+		"/sessions", "/sessions?q=zzz", "/sessions/end-others", "/sessions/" + sessionID(t, s, "mia") + "/end", "/settings/token",
+		"/history", "/history?reason=idle", "/users", "/users/new", "/account", "/nowhere", "/users?q=zzz",
+	}
+	for _, l := range looks {
+		t.Run(l.name, func(t *testing.T) {
+			b := newProfile(t).open(t, s.base, l)
+			b.go_("/signin")
+			b.look(l, "signin")
+			b.signIn("amara")
+			for _, path := range pages {
+				b.go_(path)
+				b.until(path+" is there", "document.readyState === 'complete' && document.fonts.status === 'loaded'", patience)
+				b.look(l, strings.Trim(strings.NewReplacer("/", "-", "?", "-", "=", "-").Replace(path), "-"))
+			}
+			b.expect("404") // nowhere
+			b.menu(l)
+		})
+	}
+}
+
+func (b *tab) look(l look, name string) {
+	b.t.Helper()
+	b.axe(l.name + " " + name)
+	b.fits(l.name + " " + name)
+	b.shoot(l.name + "-" + name)
+}
+
+// menu opens the phone's menu.
+func (b *tab) menu(l look) {
+	b.t.Helper()
+	if l.width > 720 {
+		return
+	}
+	b.go_("/sessions")
+	b.click("header .menu summary")
+	b.look(l, "menu")
+}
+
+// guests signs in people with all kinds of clients.
+func (s *server) guests() {
+	s.t.Helper()
+	for i, agent := range []string{
+		"Mozilla/5.0 (X11; Linux x86_64; rv:151.0) Gecko/20100101 Firefox/151.0",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36 Edg/156.0.0.0",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.1 Mobile/15E148 Safari/604.1",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
+		"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Mobile Safari/537.36",
+		"curl/8.5.0",
+	} {
+		c := s.client()
+		c.Transport = headers{"User-Agent": agent}
+		name := []string{"arslan", "mia", "noor", "otto"}[i%4]
+		if status := c.post("/signin", "username", name, "password", password); status != 303 {
+			s.t.Fatalf("sign in as %s: %d", name, status)
+		}
+	}
+}
+
+// sessionID returns the ID of one of the user's sessions.
+func sessionID(t *testing.T, s *server, user string) string {
+	t.Helper()
+	lines := strings.Split(s.curfew("", "sessions", "--user", user), "\n")
+	if len(lines) < 2 {
+		t.Fatalf("%s has no session", user)
+	}
+	id, _, _ := strings.Cut(lines[1], " ")
+	return id
+}
+
+// TestReflow loads pages at 320 px, which is 400 % zoom of a window of 1280 px (WCAG 1.4.10).
+func TestReflow(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	s.guests()
+	b := newProfile(t).open(t, s.base, look{"narrow", 320, 640, false})
+	b.signIn("amara")
+	for _, path := range []string{"/sessions", "/sessions/end-others", "/settings/token", "/history", "/users", "/users/new", "/account"} {
+		b.go_(path)
+		b.fits(path + " at 320 px")
+	}
+}

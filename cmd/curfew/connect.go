@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/httpapi"
+	"github.com/curfewhq/curfew/sqlite"
+)
+
+// dataFlags are shared by all commands.
+type dataFlags struct {
+	Data          string `default:"./curfew-data" placeholder:"DIR" help:"Data folder."`
+	AnyFilesystem bool   `help:"Use the data folder even if it is on a network or FUSE file system."`
+}
+
+func (d dataFlags) socket() string { return filepath.Join(d.Data, "curfew.sock") }
+
+// house is the engine with its database: what the server runs on, and a command when no server runs.
+type house struct {
+	db       *sqlite.DB
+	sessions *curfew.Manager
+	accounts *account.Service
+}
+
+func openHouse(ctx context.Context, d dataFlags, policy curfew.Policy, log *slog.Logger) (*house, error) {
+	db, err := sqlite.Open(ctx, d.Data, sqlite.Options{AnyFilesystem: d.AnyFilesystem})
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := curfew.New(ctx, db, curfew.Options{Policy: policy, Logger: log})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &house{db, sessions, account.New(db, sessions, account.Options{Logger: log})}, nil
+}
+
+// Close writes what is still in memory.
+func (h *house) Close() error { return errors.Join(h.sessions.Close(), h.db.Close()) }
+
+// connect returns a client of the running server or, if there is none, of the database itself; with create even if it
+// must be made. Call hangUp when done.
+func (d dataFlags) connect(ctx context.Context, create bool) (c *httpapi.Client, hangUp func() error, err error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", d.socket())
+	if err == nil {
+		c = httpapi.NewClient(httpapi.SocketTransport(d.socket()))
+		c.Operator = operator()
+		return c, func() error { return nil }, conn.Close()
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, nil, fmt.Errorf("the server runs as another user: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(d.Data, sqlite.FileName)); err != nil && !create {
+		return nil, nil, fmt.Errorf("there is no Curfew data here: %w", err)
+	}
+	h, err := openHouse(ctx, d, curfew.Policy{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, nil, err
+	}
+	control := httpapi.NewControl(httpapi.ControlOptions{Sessions: h.sessions, Accounts: h.accounts, Logger: slog.New(slog.DiscardHandler)})
+	c = httpapi.NewClient(httpapi.HandlerTransport(control))
+	c.Operator = operator()
+	return c, h.Close, nil
+}
+
+// with runs f with a client.
+func (d dataFlags) with(ctx context.Context, create bool, f func(*httpapi.Client) error) error {
+	c, hangUp, err := d.connect(ctx, create)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(c), hangUp())
+}
+
+// operator is who types the command, for the history.
+func operator() string {
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
+}

@@ -1,0 +1,120 @@
+// Command curfew signs people in, shows who is signed in, and ends any session at once.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/curfewhq/curfew"
+)
+
+// cli is the command line: a field a command, each in a file of its own.
+type cli struct {
+	Serve    serveCmd    `cmd:"" help:"Run the server."`
+	User     userCmd     `cmd:"" help:"Manage accounts."`
+	Sessions sessionsCmd `cmd:"" help:"List who is signed in."`
+	End      endCmd      `cmd:"" help:"End sessions."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
+}
+
+// streams are what a command talks to.
+type streams struct {
+	in  io.Reader
+	out io.Writer
+	err io.Writer
+}
+
+// Exit statuses; docs/configuration.md lists them.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitConflict    = 4
+	exitUnavailable = 5
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// run runs a command and returns its exit status.
+func run(ctx context.Context, args []string, std streams) int {
+	exited := -1
+	parser, err := newParser(std, func(status int) { exited = status })
+	if err != nil {
+		panic(err) // the cli struct itself is wrong
+	}
+	kctx, err := parser.Parse(args)
+	if exited >= 0 { // help was asked for, and printed
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(std.err, "curfew: %v\nRun \"curfew --help\" for how to use it.\n", err)
+		return exitUsage
+	}
+	kctx.BindTo(ctx, (*context.Context)(nil))
+	if err := kctx.Run(std); err != nil {
+		fmt.Fprintf(std.err, "curfew: %v\n", err)
+		return exitStatus(err)
+	}
+	return exitOK
+}
+
+func newParser(std streams, exit func(int)) (*kong.Kong, error) {
+	return kong.New(&cli{},
+		kong.Name("curfew"),
+		kong.Description("Shows who is signed in, ends any session at once, and signs out whoever has gone idle."),
+		kong.DefaultEnvars("CURFEW"),
+		kong.Writers(std.out, std.err),
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
+}
+
+// usage says what is wrong with the words of a command.
+func usage(message string) error {
+	return &curfew.Error{Code: curfew.CodeInvalid, Message: message}
+}
+
+// exitStatus is the one table from errors to exit statuses.
+func exitStatus(err error) int {
+	switch curfew.ErrorCode(err) {
+	case curfew.CodeOK:
+		return exitOK
+	case curfew.CodeInvalid:
+		return exitUsage
+	case curfew.CodeNotFound:
+		return exitNotFound
+	case curfew.CodeConflict, curfew.CodeEnded:
+		return exitConflict
+	case curfew.CodeUnavailable, curfew.CodeLimited:
+		return exitUnavailable
+	default:
+		return exitFailure
+	}
+}
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(std streams) error {
+	_, err := fmt.Fprintln(std.out, "curfew", version())
+	return err
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

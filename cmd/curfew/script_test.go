@@ -1,0 +1,71 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets scripts run this program as curfew, and closes the browser in the end.
+func TestMain(m *testing.M) {
+	testscript.Main(tests{m}, map[string]func(){"curfew": main})
+}
+
+type tests struct{ *testing.M }
+
+func (t tests) Run() int {
+	defer func() { closeBrowser() }()
+	return t.M.Run()
+}
+
+// TestScript runs the scripts in testdata/script, which read as a terminal does. Besides the usual commands they have
+//
+//	ready FILE            wait for the server whose standard output is in FILE
+//	signin FILE NAME...   sign in there, as each NAME
+func TestScript(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("PASSWORD", password)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"signin": signInScript, "ready": readyScript},
+	})
+}
+
+var addressLine = regexp.MustCompile(`Curfew is at (\S+)`)
+
+// readyScript waits until the server that writes to the file is ready.
+func readyScript(ts *testscript.TestScript, neg bool, args []string) { address(ts, args[0]) }
+
+func address(ts *testscript.TestScript, file string) string {
+	for range 200 {
+		if out, err := os.ReadFile(ts.MkAbs(file)); err == nil {
+			if m := addressLine.FindSubmatch(out); m != nil {
+				return string(m[1])
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("the server is not ready")
+	return ""
+}
+
+func signInScript(ts *testscript.TestScript, neg bool, args []string) {
+	base := address(ts, args[0])
+	for _, name := range args[1:] {
+		resp, err := client303.PostForm(base+"/signin", url.Values{"username": {name}, "password": {password}})
+		ts.Check(err)
+		resp.Body.Close()
+		if (resp.StatusCode == http.StatusSeeOther) == neg {
+			ts.Fatalf("sign in as %s: %s", name, resp.Status)
+		}
+	}
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/console"
+	"github.com/curfewhq/curfew/httpapi"
+)
+
+type serveCmd struct {
+	dataFlags
+	Listen       string         `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on."`
+	TLSCert      string         `name:"tls-cert" placeholder:"FILE" help:"Certificate chain, PEM. With --tls-key it makes the server speak HTTPS."`
+	TLSKey       string         `name:"tls-key" placeholder:"FILE" help:"Private key, PEM."`
+	TrustedProxy []netip.Prefix `placeholder:"CIDR,…" help:"Proxies whose X-Forwarded-For, -Proto and -Host are believed. None by default."`
+	MaxAge       duration       `default:"30d" placeholder:"TIME" help:"Absolute limit: a session ends this long after its start, however active."`
+	MaxSessions  int            `default:"0" placeholder:"N" help:"How many sessions one account may have at once; 0 means any number."`
+	AtMax        string         `default:"end-oldest" enum:"end-oldest,refuse" help:"What a sign-in past --max-sessions does: end-oldest or refuse."`
+	KeepHistory  duration       `default:"90d" placeholder:"TIME" help:"How long the history of ended sessions is kept."`
+	LogLevel     slog.Level     `default:"info" help:"debug, info, warn or error."`
+	LogFormat    string         `default:"text" enum:"text,json" help:"text or json."`
+}
+
+// shutdownTime is how long requests under way may take when the server stops.
+const shutdownTime = 8 * time.Second
+
+// Run serves until ctx ends.
+func (c serveCmd) Run(ctx context.Context, std streams) error {
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return usage("--tls-cert and --tls-key go together")
+	}
+	log := c.logger(std.err)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return listenError(c.Listen, err)
+	}
+	defer listener.Close()
+	h, err := openHouse(ctx, c.dataFlags, c.policy(), log)
+	if err != nil {
+		return err
+	}
+	err = c.serve(ctx, std.out, log, h, listener)
+	return errors.Join(err, h.Close())
+}
+
+func listenError(addr string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("the address %s is in use by another program; choose one with --listen", addr)
+	}
+	return err
+}
+
+func (c serveCmd) policy() curfew.Policy {
+	p := curfew.Policy{MaxAge: time.Duration(c.MaxAge), MaxSessions: c.MaxSessions, Keep: time.Duration(c.KeepHistory)}
+	if c.AtMax == "refuse" {
+		p.AtMax = curfew.RefuseNew
+	}
+	return p
+}
+
+func (c serveCmd) logger(w io.Writer) *slog.Logger {
+	opt := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, opt))
+	}
+	return slog.New(slog.NewTextHandler(w, opt))
+}
+
+// serve runs the site and the socket until one of them fails, the disk does, or ctx ends.
+func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h *house, listener net.Listener) error {
+	socket, err := listenUnix(ctx, c.socket())
+	if err != nil {
+		return err
+	}
+	address := c.address(listener)
+	setup := console.NewSetup(h.sessions.Now)
+	stopping := make(chan struct{})
+	site := newServer(siteHandler(siteOptions{house: h, setup: setup, log: log, stopping: stopping, trusted: c.TrustedProxy}), log)
+	control := newServer(httpapi.NewControl(httpapi.ControlOptions{
+		Sessions: h.sessions, Accounts: h.accounts, Logger: log,
+		Status: httpapi.Status{Version: version(), PID: os.Getpid(), Address: address},
+	}), log)
+
+	failed := make(chan error, 2)
+	go func() { failed <- c.serveSite(site, listener) }()
+	go func() { failed <- control.Serve(socket) }()
+	if err := announce(ctx, out, address, h, setup); err != nil {
+		return err
+	}
+	c.warn(log, listener)
+
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	case <-h.db.Failed():
+		err = errors.New("the disk has failed under the database; nothing more is written, restart when it is well")
+	}
+	close(stopping)
+	return errors.Join(err, shutdown(site), shutdown(control))
+}
+
+func (c serveCmd) serveSite(s *http.Server, l net.Listener) error {
+	if c.TLSCert != "" {
+		return s.ServeTLS(l, c.TLSCert, c.TLSKey)
+	}
+	return s.Serve(l)
+}
+
+// address is where people reach the server.
+func (c serveCmd) address(l net.Listener) string {
+	scheme := "http"
+	if c.TLSCert != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + l.Addr().String()
+}
+
+// announce tells whoever started the server where it is and, while there is no account, how to make the first. The setup
+// code goes to standard output alone, never to the log.
+func announce(ctx context.Context, out io.Writer, address string, h *house, setup *console.Setup) error {
+	empty, err := h.accounts.Empty(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Curfew is at %s\n", address)
+	if empty {
+		fmt.Fprintf(out, "There is no account yet. Make the first one, within 15 minutes, at\n%s/setup?code=%s\n", address, setup.NewCode())
+	}
+	return nil
+}
+
+// warn says openly what a plain-HTTP server is for.
+func (c serveCmd) warn(log *slog.Logger, l net.Listener) {
+	if c.TLSCert != "" || len(c.TrustedProxy) > 0 {
+		return
+	}
+	log.Warn("serving plain HTTP: for development, or behind a proxy that encrypts, named by --trusted-proxy; the session cookie is unprotected",
+		"address", l.Addr().String())
+}
+
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second, // event streams lift it
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' broken connections
+	}
+}
+
+func shutdown(s *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("some requests were cut off: %w", err), s.Close())
+	}
+	return nil
+}
+
+const socketMode = 0o600
+
+// listenUnix listens on the socket for commands, which only this user may use. A socket that is there already was left
+// behind: this process owns the folder.
+func listenUnix(ctx context.Context, path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("the socket for commands can't be made: %w", err)
+	}
+	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		// On Linux the file gets the mode that its socket has, so there is no moment at which others could connect.
+		return raw.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), socketMode) })
+	}}
+	l, err := config.Listen(ctx, "unix", path)
+	if errors.Is(err, syscall.EINVAL) {
+		return nil, fmt.Errorf("the path of the socket %s is too long (at most 107 bytes); use a shorter --data", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l, os.Chmod(path, socketMode)
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"golang.org/x/term"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/httpapi"
+)
+
+type userCmd struct {
+	Add      userAddCmd      `cmd:"" help:"Add an account."`
+	List     userListCmd     `cmd:"" help:"List all accounts."`
+	Password userPasswordCmd `cmd:"" help:"Set an account's password. Ends its sessions."`
+	Enable   userEnableCmd   `cmd:"" help:"Let an account sign in again."`
+	Disable  userDisableCmd  `cmd:"" help:"Let an account sign in no more. Ends its sessions."`
+	Delete   userDeleteCmd   `cmd:"" help:"Delete an account. Ends its sessions."`
+}
+
+// nameArg is the account that a command is about.
+type nameArg struct {
+	dataFlags
+	Name string `arg:"" help:"User name."`
+}
+
+// passwordFlag says where a password comes from; it is never in the arguments, which others can see.
+type passwordFlag struct {
+	PasswordStdin bool `help:"Read the password from standard input instead of asking for it."`
+}
+
+type userAddCmd struct {
+	nameArg
+	passwordFlag
+	FullName string       `help:"Full name." placeholder:"NAME"`
+	Role     account.Role `default:"user" help:"What the account may do: admin, auditor or user."`
+	Lifetime int64        `default:"300" placeholder:"SECONDS" help:"Token lifetime: 30 to 2147482 seconds."`
+}
+
+// Run adds an account.
+func (c userAddCmd) Run(ctx context.Context, std streams) error {
+	password, err := c.read(std)
+	if err != nil {
+		return err
+	}
+	return c.with(ctx, true, func(api *httpapi.Client) error {
+		u, err := api.AddUser(ctx, httpapi.NewUser{
+			Username: c.Name, FullName: c.FullName, Role: c.Role, LifetimeSeconds: c.Lifetime, Password: password,
+		})
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(std.out, "Added %s (%s).\n", u.Username, u.Role)
+		return err
+	})
+}
+
+// maxPassword bounds what is read; the account's own limit is lower.
+const maxPassword = 4096
+
+// read returns the password from standard input or, asked for twice, from the terminal.
+func (p passwordFlag) read(std streams) (string, error) {
+	if p.PasswordStdin {
+		line, err := bufio.NewReader(io.LimitReader(std.in, maxPassword)).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", fmt.Errorf("read the password: %w", err)
+		}
+		return strings.TrimRight(line, "\r\n"), nil
+	}
+	tty, ok := std.in.(*os.File)
+	if !ok || !term.IsTerminal(int(tty.Fd())) {
+		return "", usage("there is no terminal to ask for the password; give --password-stdin")
+	}
+	first, err := ask(std.err, tty, "Password: ")
+	if err != nil {
+		return "", err
+	}
+	second, err := ask(std.err, tty, "Once more: ")
+	if err == nil && first != second {
+		err = &curfew.Error{Code: curfew.CodeInvalid, Message: "the passwords differ"}
+	}
+	return first, err
+}
+
+func ask(w io.Writer, tty *os.File, prompt string) (string, error) {
+	fmt.Fprint(w, prompt)
+	b, err := term.ReadPassword(int(tty.Fd()))
+	fmt.Fprintln(w)
+	return string(b), err
+}
+
+type userListCmd struct {
+	dataFlags
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Run lists the accounts.
+func (c userListCmd) Run(ctx context.Context, std streams) error {
+	return c.with(ctx, false, func(api *httpapi.Client) error {
+		users, err := collect(api.Users(ctx))
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(std.out, users)
+		}
+		w := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "NAME\tFULL NAME\tROLE\tLIFETIME\tENABLED")
+		for _, u := range users {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d s\t%s\n", u.Username, u.FullName, u.Role, u.LifetimeSeconds, yesNo(u.Enabled))
+		}
+		return w.Flush()
+	})
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+type userPasswordCmd struct {
+	nameArg
+	passwordFlag
+}
+
+// Run sets a password.
+func (c userPasswordCmd) Run(ctx context.Context, std streams) error {
+	password, err := c.read(std)
+	if err != nil {
+		return err
+	}
+	return c.with(ctx, false, func(api *httpapi.Client) error {
+		if err := api.SetPassword(ctx, c.Name, password); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(std.out, "Set the password of %s and ended its sessions.\n", c.Name)
+		return err
+	})
+}
+
+type userEnableCmd struct{ nameArg }
+
+// Run enables an account.
+func (c userEnableCmd) Run(ctx context.Context, std streams) error {
+	return c.enable(ctx, true, func() { fmt.Fprintf(std.out, "Enabled %s.\n", c.Name) })
+}
+
+type userDisableCmd struct{ nameArg }
+
+// Run disables an account.
+func (c userDisableCmd) Run(ctx context.Context, std streams) error {
+	return c.enable(ctx, false, func() { fmt.Fprintf(std.out, "Disabled %s and ended its sessions.\n", c.Name) })
+}
+
+func (c nameArg) enable(ctx context.Context, enabled bool, done func()) error {
+	return c.with(ctx, false, func(api *httpapi.Client) error {
+		if _, err := api.UpdateUser(ctx, c.Name, httpapi.UserChange{Enabled: &enabled}); err != nil {
+			return err
+		}
+		done()
+		return nil
+	})
+}
+
+type userDeleteCmd struct{ nameArg }
+
+// Run deletes an account.
+func (c userDeleteCmd) Run(ctx context.Context, std streams) error {
+	return c.with(ctx, false, func(api *httpapi.Client) error {
+		if err := api.DeleteUser(ctx, c.Name); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(std.out, "Deleted %s and ended its sessions.\n", c.Name)
+		return err
+	})
+}
