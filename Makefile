@@ -1,0 +1,40 @@
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run check tools lint test generate screenshots
+
+## help: this list
+help:
+	@sed -n 's/^## //p' Makefile
+
+## run: serve on http://127.0.0.1:8080 with data in ./curfew-data
+run:
+	go run ./cmd/curfew serve --listen 127.0.0.1:8080 --data ./curfew-data
+
+## check: install what the tests need, then run everything; continuous integration runs the same
+check: tools lint test
+
+## tools: install the browser and the compiler that the tests need, if they are missing (Debian)
+tools:
+	@.ci/tools
+
+## lint: formatting, modules, go vet, staticcheck
+lint:
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; }
+	go mod tidy -diff
+	go mod verify
+	go vet ./...
+	go tool staticcheck ./...
+
+## test: all tests, with the race detector; browser tests and fuzz seeds are among them
+test:
+	go test -race ./...
+
+## generate: refresh the vendored files of the console (needs npm; see internal/vendored)
+generate:
+	go generate ./console
+
+## screenshots: take the README's pictures anew
+screenshots: tools
+	dir=$$(mktemp -d) && CURFEW_TEST_SCREENSHOTS=$$dir go test -count=1 -run '^TestLook$$' ./cmd/curfew && \
+		cp $$dir/desktop-light-sessions.png docs/screenshots/sessions-light.png && \
+		cp $$dir/desktop-dark-sessions.png docs/screenshots/sessions-dark.png && rm -r $$dir
