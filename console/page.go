@@ -36,6 +36,7 @@ func (f *frame) base() *frame { return f }
 // viewer is who looks at the page.
 type viewer struct {
 	person
+	ID      curfew.UserID
 	Role    string
 	SeesAll bool
 	Manages bool
@@ -92,6 +93,7 @@ func (c *console) fillFrame(f *frame, w http.ResponseWriter, r *request) {
 	}
 	f.Viewer = &viewer{
 		person:  personOf(r.account.Name, r.account.FullName),
+		ID:      r.account.ID,
 		Role:    roleNames[r.account.Role],
 		SeesAll: r.account.Role.SeesAll(),
 		Manages: r.account.Role.Manages(),

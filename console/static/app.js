@@ -67,6 +67,35 @@
     refresh();
   });
 
+  // What was typed outlives the session: it stays in this tab until the same person is back on the same page (WCAG
+  // 2.2.5). Passwords and confirmations don't.
+  const DRAFT = 'curfew-draft';
+  const typed = 'input:not([type=password], [type=hidden], [name=confirm]), select, textarea';
+  const page = () => location.pathname + location.search;
+  const isBox = (field) => field.type === 'checkbox';
+  document.addEventListener('curfew:state', (e) => { if (e.detail.state === 'ended') keepDraft(); });
+  function keepDraft() {
+    const form = (dialog.open ? dialog : byID('view')).querySelector('form[method=post]');
+    if (!form) return;
+    const fields = [...form.querySelectorAll(typed)].map((f) => [f.name, isBox(f) ? f.checked : f.value]);
+    const draft = { user: document.body.dataset.user, page: page(), panel: dialog.open && form.getAttribute('action'), fields };
+    sessionStorage.setItem(DRAFT, JSON.stringify(draft));
+  }
+  async function restoreDraft() {
+    const draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? 'null');
+    sessionStorage.removeItem(DRAFT);
+    if (draft?.user !== document.body.dataset.user || draft.page !== page()) return;
+    if (draft.panel) await htmx.ajax('GET', draft.panel, { target: '#dialog', select: '#panel', swap: 'innerHTML ignoreTitle:true show:none' });
+    const form = (draft.panel ? dialog : byID('view')).querySelector('form[method=post]');
+    for (const [name, value] of draft.fields) {
+      const field = form?.elements[name];
+      if (!field) continue;
+      field[isBox(field) ? 'checked' : 'value'] = value;
+      field.dispatchEvent(new Event('input', { bubbles: true }));
+    }
+  }
+  addEventListener('load', restoreDraft);
+
   // A bar for what takes long enough to wonder.
   let pending = 0;
   const bar = byID('bar');
