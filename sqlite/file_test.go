@@ -202,6 +202,15 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// TestKilledAtBirth opens the empty file of a process that was killed before it could write anything.
+func TestKilledAtBirth(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "curfew.db"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	insert(t, open(t, dir), storetest.Record("s1", "amara", 0))
+}
+
 func TestFolderThatCantBe(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

@@ -96,6 +96,34 @@ func TestCancelledTooLate(t *testing.T) {
 	}
 }
 
+// TestFailedInsertReplacesNobody makes room at the cap for a session that then can't be inserted, in a group with a change
+// that succeeds.
+func TestFailedInsertReplacesNobody(t *testing.T) {
+	db := open(t, t.TempDir())
+	insert(t, db, storetest.Record("a", "amara", 0), storetest.Record("x", "arslan", 0))
+	release, _ := sqlite.Hold(t.Context(), db)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := db.Insert(context.Background(), storetest.T0, storetest.Record("x", "amara", 0), 1, false); err == nil {
+			t.Error("an ID was given twice")
+		}
+	})
+	wg.Go(func() {
+		if _, err := db.Insert(context.Background(), storetest.T0, storetest.Record("b", "arslan", 0), 0, false); err != nil {
+			t.Errorf("another's sign-in: %v", err)
+		}
+	})
+	for sqlite.Waiting(db) < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	release()
+	wg.Wait()
+	mustFind(t, db, "b")
+	if r := mustFind(t, db, "a"); r.Ending != nil {
+		t.Errorf("the session that was to make room has ended: %+v", *r.Ending)
+	}
+}
+
 func TestAfterClose(t *testing.T) {
 	db, err := sqlite.Open(t.Context(), t.TempDir(), sqlite.Options{})
 	if err != nil {

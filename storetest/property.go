@@ -73,7 +73,6 @@ type world struct {
 	store   *plug
 	manager *curfew.Manager
 	shift   atomic.Int64 // of the wall clock against the bubble's, in nanoseconds
-	behind  bool         // the store may not have what was acknowledged before the machine slept
 
 	model []*modelled
 }
@@ -195,7 +194,6 @@ func (w *world) drawEnding(t *rapid.T) curfew.Ending {
 }
 
 func (w *world) end(t *rapid.T) {
-	w.wake()
 	w.settle(t)
 	m, e, now := w.pick(t), w.drawEnding(t), w.manager.Now()
 	got, err := w.manager.End(context.Background(), m.session.ID, e)
@@ -216,7 +214,6 @@ func (w *world) end(t *rapid.T) {
 }
 
 func (w *world) endMany(t *rapid.T) {
-	w.wake()
 	w.settle(t)
 	e, now := w.drawEnding(t), w.manager.Now()
 	sel := curfew.Selection{All: true}
@@ -282,7 +279,6 @@ func (w *world) sleep(d time.Duration) {
 	if d < time.Second {
 		return
 	}
-	w.behind = false
 	for _, m := range w.model { // a sweeper came by in the last second
 		m.swept(w.manager.Now().Add(-time.Second))
 	}
@@ -291,15 +287,6 @@ func (w *world) sleep(d time.Duration) {
 // suspend is time that only the wall clock notices.
 func (w *world) suspend(t *rapid.T) {
 	w.shift.Add(int64(rapid.IntRange(1, 3600).Draw(t, "s")) * int64(time.Second))
-	w.behind = true
-}
-
-// wake gives the manager the round after a suspension in which it tells the store what it knows. Until then the store
-// may take a session for idle that it is asked to end.
-func (w *world) wake() {
-	if w.behind {
-		w.sleep(time.Second)
-	}
 }
 
 func (w *world) setBack(t *rapid.T) {
@@ -316,7 +303,6 @@ func (w *world) restart(t *rapid.T) {
 		t.Fatalf("Close: %v", err)
 	}
 	w.start(t, false)
-	w.behind = false
 	if w.manager.Now().Before(before) {
 		t.Fatalf("the manager's time went back by %v over a restart", before.Sub(w.manager.Now()))
 	}
@@ -364,9 +350,6 @@ func (w *world) settle(t *rapid.T) {
 
 // count compares the list's length with the model's.
 func (w *world) count(t *rapid.T) {
-	if w.behind {
-		return
-	}
 	now, least, most := w.manager.Now(), 0, 0
 	for _, m := range w.model {
 		if m.surelyLive(now) {

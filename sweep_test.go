@@ -1,0 +1,35 @@
+package curfew
+
+import (
+	"testing"
+	"time"
+)
+
+// TestQueuePast has the queue forget an end that is written: on a busy server, whose queue is never empty, it would
+// otherwise be walked for every sign-in and every list.
+func TestQueuePast(t *testing.T) {
+	start := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	queued := func(at time.Time) *entry {
+		s := Session{LastActive: at, Lifetime: time.Minute, ExpiresAt: start.Add(24 * time.Hour)}
+		return &entry{session: s, written: at, queued: at}
+	}
+	var q queue
+	q.put(queued(start))
+	q.put(queued(start.Add(time.Hour)))
+	now := start.Add(time.Minute)
+	if q.isPast(now.Add(-time.Millisecond)) || !q.isPast(now) {
+		t.Error("the end of the first session is not noticed to the millisecond")
+	}
+	if n := len(q.takeDue(now)); n != 1 {
+		t.Fatalf("%d sessions are due, want the first", n)
+	}
+	if q.isPast(now) {
+		t.Error("the queue still looks past an end that was taken out")
+	}
+	if !q.isPast(start.Add(time.Hour + time.Minute)) {
+		t.Error("the end of the second session is not noticed")
+	}
+	if n := len(q.takeAll()); n != 1 || q.isPast(start.Add(24*time.Hour)) {
+		t.Errorf("%d were left, or an empty queue is past something", n)
+	}
+}
