@@ -30,7 +30,7 @@ type entry struct {
 	mu      sync.Mutex
 	session Session
 	written time.Time // LastActive as the store has it
-	queued  time.Time // since when newer activity waits to be written; zero: none does
+	queued  bool      // newer activity waits to be written
 	gone    bool      // no longer in the cache: find the session again
 }
 
@@ -103,7 +103,7 @@ func (e *entry) retire() bool {
 		return false
 	}
 	defer e.mu.Unlock()
-	if e.queued.IsZero() {
+	if !e.queued {
 		e.gone = true
 	}
 	return e.gone
@@ -123,7 +123,7 @@ func (c *cache) remove(h TokenHash) {
 func (c *cache) removeIf(sure bool, ended func(Session) bool) {
 	c.each(func(s *shard, h TokenHash, e *entry) {
 		e.mu.Lock()
-		ends := ended(e.session) && (sure || e.queued.IsZero())
+		ends := ended(e.session) && (sure || !e.queued)
 		e.mu.Unlock()
 		if ends {
 			s.drop(h)

@@ -61,10 +61,10 @@ func (e *entry) check(now time.Time, act Activity) (Session, verdict) {
 		return e.session, verdictWriteFirst
 	}
 	e.session.LastActive = now
-	if !e.queued.IsZero() {
+	if e.queued {
 		return e.session, verdictOK
 	}
-	e.queued = now
+	e.queued = true
 	if state == StateExpiring {
 		return e.session, verdictRevived
 	}

@@ -31,7 +31,8 @@
 // # What holds
 //
 // Once End has returned, no check that begins later succeeds, after any crash or restart. What a crash loses makes
-// sessions end early, by no more than a twentieth of their lifetime or a minute, and never late. A start that was
+// sessions end early, never late: the activity of the last twentieth of their lifetime, but at most of a minute, or after a
+// pause longer than that of the last second. A start that was
 // acknowledged survives the end of the process, an end that was acknowledged the loss of power, if the store says so of its
 // writes. A clock set back makes no session longer. If the store can't be asked the answer is an error, never access.
 //

@@ -179,6 +179,8 @@ func (m *Manager) End(ctx context.Context, id SessionID, e Ending) (Ended, error
 	if err != nil {
 		return Ended{}, err
 	}
+	ctx, cancel := change(ctx)
+	defer cancel()
 	_, err = m.find(ctx, nil, id)
 	var ended *EndedError
 	switch {

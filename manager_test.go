@@ -380,9 +380,23 @@ func TestCrashLosesOnlyAWriteInterval(t *testing.T) {
 		if s.LastActive.After(last) {
 			t.Errorf("the crash made the session %v longer", s.LastActive.Sub(last))
 		}
-		if lost := last.Sub(s.LastActive); lost > 16*time.Second {
-			t.Errorf("the crash cost %v, want at most the write interval of 15 s and a round", lost)
+		if lost := last.Sub(s.LastActive); lost > 17*time.Second {
+			t.Errorf("the crash cost %v, want at most the write interval of 15 s, a round, and the time between two checks", lost)
 		}
+	})
+}
+
+// TestCrashAfterAPause has activity after a long pause, of which a crash must not take the whole pause away.
+func TestCrashAfterAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.NewSessions()
+		m := manage(t, store, curfew.Options{})
+		_, token := start(t, m, amara)
+		time.Sleep(250 * time.Second)
+		want := accepted(t, m, token, curfew.Active).LastActive
+		time.Sleep(1100 * time.Millisecond) // one round
+		synctest.Wait()
+		equal(t, "LastActive after the crash", accepted(t, manage(t, store, curfew.Options{}), token, curfew.Passive).LastActive, want)
 	})
 }
 

@@ -16,11 +16,16 @@ type queue struct {
 }
 
 func (q *queue) put(e *entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.add(e)
+}
+
+// add is put for who holds q.mu.
+func (q *queue) add(e *entry) {
 	e.mu.Lock()
 	end := e.storedEnd()
 	e.mu.Unlock()
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	if len(q.entries) == 0 || end.Before(q.earliest) {
 		q.earliest = end
 	}
@@ -37,13 +42,13 @@ func (q *queue) takeUser(user UserID) []*entry {
 	return q.take(func(e *entry) bool { return e.user == user })
 }
 
-// takeDue takes the entries that have waited for their write interval, or whose session is over by now as far as the
-// store knows.
+// takeDue takes the entries of which the store's knowledge is as old as the write interval, or by which the session is
+// over by now.
 func (q *queue) takeDue(now time.Time) []*entry {
 	return q.take(func(e *entry) bool {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		return !now.Before(e.queued.Add(writeInterval(e.session.Lifetime))) || !now.Before(e.storedEnd())
+		return !now.Before(e.written.Add(writeInterval(e.session.Lifetime))) || !now.Before(e.storedEnd())
 	})
 }
 
@@ -57,15 +62,16 @@ func (q *queue) isPast(now time.Time) bool {
 func (q *queue) take(due func(*entry) bool) []*entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var taken, left []*entry
-	for _, e := range q.entries {
+	var taken []*entry
+	all := q.entries
+	q.entries = nil
+	for _, e := range all {
 		if due(e) {
 			taken = append(taken, e)
 		} else {
-			left = append(left, e)
+			q.add(e)
 		}
 	}
-	q.entries = left
 	return taken
 }
 
@@ -173,25 +179,19 @@ func (m *Manager) flushed(e *entry, at time.Time, live bool) {
 		m.cache.remove(e.hash)
 		return
 	}
-	more, replaced := e.flushed(at, m.clock.Now())
-	if more {
+	if e.flushed(at) {
 		m.queue.put(e)
-	}
-	if replaced {
-		m.cache.wrote(e.hash, at)
 	}
 	m.hub.publish(Event{EventChanged, e.id, e.user})
 }
 
-// flushed returns whether there is newer activity to write, and whether the cache has another entry by now.
-func (e *entry) flushed(at, now time.Time) (more, replaced bool) {
+// flushed notes what the store has, and returns whether there is newer activity.
+func (e *entry) flushed(at time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.written, e.queued = later(e.written, at), time.Time{}
-	if more = e.session.LastActive.After(at); more {
-		e.queued = now
-	}
-	return more, e.gone
+	e.written = later(e.written, at)
+	e.queued = e.session.LastActive.After(at)
+	return e.queued
 }
 
 // tickWhileLive does tick, unless nobody is signed in: an idle machine's disk may sleep.

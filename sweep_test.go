@@ -11,7 +11,7 @@ func TestQueuePast(t *testing.T) {
 	start := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 	queued := func(at time.Time) *entry {
 		s := Session{LastActive: at, Lifetime: time.Minute, ExpiresAt: start.Add(24 * time.Hour)}
-		return &entry{session: s, written: at, queued: at}
+		return &entry{session: s, written: at, queued: true}
 	}
 	var q queue
 	q.put(queued(start))
