@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -64,7 +65,7 @@ func run(ctx context.Context, args []string, std streams) int {
 	}
 	kctx.BindTo(ctx, (*context.Context)(nil))
 	if err := kctx.Run(std); err != nil {
-		fmt.Fprintf(std.err, "curfew: %v\n", err)
+		fmt.Fprintf(std.err, "curfew: %s\n", message(err))
 		return exitStatus(err)
 	}
 	return exitOK
@@ -78,12 +79,40 @@ func newParser(std streams, exit func(int)) (*kong.Kong, error) {
 		kong.Writers(std.out, std.err),
 		kong.Exit(exit),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ValueFormatter(formatHelp),
 	)
 }
 
 // usage says what is wrong with the words of a command.
 func usage(message string) error {
 	return &curfew.Error{Code: curfew.CodeInvalid, Message: message}
+}
+
+// formatHelp adds default and variable to the help of a flag.
+func formatHelp(v *kong.Value) string {
+	help := v.Help
+	if v.HasDefault && v.Default != "0" {
+		help += " Default: " + v.Default + "."
+	}
+	if len(v.Tag.Envs) > 0 {
+		help += " ($" + v.Tag.Envs[0] + ")"
+	}
+	return help
+}
+
+// inputs are what people typed for the fields that errors are about.
+var inputs = map[string]string{
+	"username": "the user name", "full_name": "--full-name", "role": "--role", "seconds": "--lifetime", "password": "the password",
+	"max-age": "--max-age", "max-sessions": "--max-sessions", "at-max": "--at-max", "keep-history": "--keep-history",
+}
+
+// message says what is wrong, in the words of the command line.
+func message(err error) string {
+	var e *curfew.Error
+	if errors.As(err, &e) && e.Err == nil && inputs[e.Field] != "" {
+		return inputs[e.Field] + " " + e.Message
+	}
+	return err.Error()
 }
 
 // exitStatus is the one table from errors to exit statuses.

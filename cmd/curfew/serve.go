@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -20,16 +20,16 @@ import (
 
 type serveCmd struct {
 	dataFlags
-	Listen       string         `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on."`
-	TLSCert      string         `name:"tls-cert" placeholder:"FILE" help:"Certificate chain, PEM. With --tls-key it makes the server speak HTTPS."`
-	TLSKey       string         `name:"tls-key" placeholder:"FILE" help:"Private key, PEM."`
-	TrustedProxy []netip.Prefix `placeholder:"CIDR,…" help:"Proxies whose X-Forwarded-For, -Proto and -Host are believed. None by default."`
-	MaxAge       duration       `default:"30d" placeholder:"TIME" help:"Absolute limit: a session ends this long after its start, however active."`
-	MaxSessions  int            `default:"0" placeholder:"N" help:"How many sessions one account may have at once; 0 means any number."`
-	AtMax        string         `default:"end-oldest" enum:"end-oldest,refuse" help:"What a sign-in past --max-sessions does: end-oldest or refuse."`
-	KeepHistory  duration       `default:"90d" placeholder:"TIME" help:"How long the history of ended sessions is kept."`
-	LogLevel     slog.Level     `default:"info" help:"debug, info, warn or error."`
-	LogFormat    string         `default:"text" enum:"text,json" help:"text or json."`
+	Listen       string   `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on."`
+	TLSCert      string   `name:"tls-cert" placeholder:"FILE" help:"Certificate chain, PEM. With --tls-key it makes the server speak HTTPS."`
+	TLSKey       string   `name:"tls-key" placeholder:"FILE" help:"Private key, PEM."`
+	TrustedProxy []proxy  `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For, -Proto and -Host are believed. None by default."`
+	MaxAge       duration `default:"30d" placeholder:"TIME" help:"Absolute limit: a session ends this long after its start, however active."`
+	MaxSessions  int      `default:"0" placeholder:"N" help:"How many sessions one account may have at once; 0 means any number."`
+	AtMax        string   `default:"end-oldest" enum:"end-oldest,refuse" help:"What a sign-in past --max-sessions does: end-oldest or refuse."`
+	KeepHistory  duration `default:"90d" placeholder:"TIME" help:"How long the history of ended sessions is kept."`
+	LogLevel     string   `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+	LogFormat    string   `default:"text" enum:"text,json" help:"text or json."`
 }
 
 // shutdownTime is how long requests under way may take when the server stops.
@@ -40,6 +40,13 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return usage("--tls-cert and --tls-key go together")
 	}
+	if c.MaxAge == 0 || c.KeepHistory == 0 {
+		return usage("--max-age and --keep-history must be more than 0")
+	}
+	certificate, err := c.certificate()
+	if err != nil {
+		return err
+	}
 	log := c.logger(std.err)
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
@@ -49,6 +56,9 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	h, err := openHouse(ctx, c.dataFlags, c.policy(), log)
 	if err != nil {
 		return err
+	}
+	if certificate != nil {
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*certificate}, NextProtos: []string{"h2", "http/1.1"}})
 	}
 	err = c.serve(ctx, std.out, log, h, listener)
 	return errors.Join(err, h.Close())
@@ -69,8 +79,12 @@ func (c serveCmd) policy() curfew.Policy {
 	return p
 }
 
+var logLevels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+}
+
 func (c serveCmd) logger(w io.Writer) *slog.Logger {
-	opt := &slog.HandlerOptions{Level: c.LogLevel}
+	opt := &slog.HandlerOptions{Level: logLevels[c.LogLevel]}
 	if c.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, opt))
 	}
@@ -86,14 +100,14 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 	address := c.address(listener)
 	setup := console.NewSetup(h.sessions.Now)
 	stopping := make(chan struct{})
-	site := newServer(siteHandler(siteOptions{house: h, setup: setup, log: log, stopping: stopping, trusted: c.TrustedProxy}), log)
+	site := newServer(siteHandler(siteOptions{house: h, setup: setup, log: log, stopping: stopping, trusted: prefixes(c.TrustedProxy)}), log)
 	control := newServer(httpapi.NewControl(httpapi.ControlOptions{
 		Sessions: h.sessions, Accounts: h.accounts, Logger: log,
 		Status: httpapi.Status{Version: version(), PID: os.Getpid(), Address: address},
 	}), log)
 
 	failed := make(chan error, 2)
-	go func() { failed <- c.serveSite(site, listener) }()
+	go func() { failed <- site.Serve(listener) }()
 	go func() { failed <- control.Serve(socket) }()
 	if err := announce(ctx, out, address, h, setup); err != nil {
 		return err
@@ -110,11 +124,16 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 	return errors.Join(err, shutdown(site), shutdown(control))
 }
 
-func (c serveCmd) serveSite(s *http.Server, l net.Listener) error {
-	if c.TLSCert != "" {
-		return s.ServeTLS(l, c.TLSCert, c.TLSKey)
+// certificate reads the certificate, if there is to be one.
+func (c serveCmd) certificate() (*tls.Certificate, error) {
+	if c.TLSCert == "" {
+		return nil, nil
 	}
-	return s.Serve(l)
+	pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert and --tls-key can't be used: %w", err)
+	}
+	return &pair, nil
 }
 
 // address is where people reach the server.

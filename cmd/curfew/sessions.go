@@ -32,6 +32,9 @@ func (c sessionsCmd) Run(ctx context.Context, std streams) error {
 	})
 }
 
+// zoned is how times are printed: those of the machine one sits at.
+const zoned = time.DateTime + " MST"
+
 func printSessions(out io.Writer, sessions []httpapi.Session) error {
 	if len(sessions) == 0 {
 		_, err := fmt.Fprintln(out, "Nobody is signed in.")
@@ -41,7 +44,7 @@ func printSessions(out io.Writer, sessions []httpapi.Session) error {
 	fmt.Fprintln(w, "ID\tUSER\tSTARTED\tLAST ACTIVITY\tORIGIN\tDEVICE")
 	for _, s := range sessions {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.Username,
-			s.CreatedAt.Local().Format(time.DateTime), s.LastActiveAt.Local().Format(time.DateTime), s.Origin, s.Device)
+			s.CreatedAt.Local().Format(zoned), s.LastActiveAt.Local().Format(zoned), s.Origin, s.Device)
 	}
 	return w.Flush()
 }

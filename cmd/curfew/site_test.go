@@ -2,11 +2,22 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // do sends a request with headers, given as pairs, and returns the status.
@@ -87,6 +98,66 @@ func TestHeaders(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestHTTPS speaks TLS with a certificate of its own making: only then is the cookie __Host-.
+func TestHTTPS(t *testing.T) {
+	t.Parallel()
+	cert, key, pool := certificate(t)
+	s := serve(t, t.TempDir(), "--tls-cert", cert, "--tls-key", key)
+	s.addUser("amara", "--role", "admin")
+	c := s.client()
+	c.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
+	resp, err := c.PostForm(s.base+"/signin", url.Values{"username": {"amara"}, "password": {password}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	cookie := resp.Header.Get("Set-Cookie")
+	if !regexp.MustCompile(`^__Host-curfew=cft_[A-Za-z0-9_-]{48}; Path=/; HttpOnly; Secure; SameSite=Lax$`).MatchString(cookie) {
+		t.Errorf("status %d, Set-Cookie: %s", resp.StatusCode, cookie)
+	}
+	if status, _ := c.get("/sessions"); status != http.StatusOK {
+		t.Errorf("with the cookie: status %d", status)
+	}
+	if resp.ProtoMajor != 2 {
+		t.Errorf("the server speaks %s, want HTTP/2", resp.Proto)
+	}
+}
+
+// certificate makes a certificate for 127.0.0.1, and returns its files.
+func certificate(t *testing.T) (cert, key string, pool *x509.CertPool) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for name, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: pkcs8}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool = x509.NewCertPool()
+	pool.AddCert(parsed)
+	return cert, key, pool
 }
 
 func TestOversized(t *testing.T) {

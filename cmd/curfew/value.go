@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// proxy is a range of addresses, or one address.
+type proxy netip.Prefix
+
+// UnmarshalText reads a range such as 10.0.0.0/8, or an address.
+func (p *proxy) UnmarshalText(text []byte) error {
+	if a, err := netip.ParseAddr(string(text)); err == nil {
+		*p = proxy(netip.PrefixFrom(a, a.BitLen()))
+		return nil
+	}
+	v, err := netip.ParsePrefix(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is not an address or a range of addresses such as 10.0.0.0/8", text)
+	}
+	*p = proxy(v.Masked())
+	return nil
+}
+
+func prefixes(proxies []proxy) []netip.Prefix {
+	list := make([]netip.Prefix, len(proxies))
+	for i, p := range proxies {
+		list[i] = netip.Prefix(p)
+	}
+	return list
+}
+
+// duration is a time.Duration that may be given in days too, such as "30d".
+type duration time.Duration
+
+// UnmarshalText reads a duration.
+func (d *duration) UnmarshalText(text []byte) error {
+	s := string(text)
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return fmt.Errorf("%q is not a whole number of days", s)
+		}
+		*d = duration(time.Duration(n) * 24 * time.Hour)
+		return nil
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil || v < 0 {
+		return fmt.Errorf("%q is not a duration such as 30d, 12h or 90m", s)
+	}
+	*d = duration(v)
+	return nil
+}
