@@ -2,6 +2,7 @@ package curfew_test
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -175,6 +176,51 @@ func TestActivityDuringWrite(t *testing.T) {
 		if err != nil || !r.Session.LastActive.Equal(want) {
 			t.Errorf("the store has LastActive %v, %v; want %v", r.Session.LastActive, err, want)
 		}
+	})
+}
+
+// held is a store that lets a write of activity return only when it is told to.
+type held struct {
+	curfew.Store
+	arrived, release chan struct{}
+	once             sync.Once
+}
+
+func (h *held) Touch(ctx context.Context, now time.Time, touches []curfew.Touch) ([]bool, error) {
+	live, err := h.Store.Touch(ctx, now, touches)
+	if len(touches) > 0 {
+		h.once.Do(func() {
+			close(h.arrived)
+			<-h.release
+		})
+	}
+	return live, err
+}
+
+// TestShorterLifetimeOvertakesActivity has a lifetime cut while activity of the last millisecond is on its way back from the
+// store: the session must not go on by the old one.
+func TestShorterLifetimeOvertakesActivity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &held{Store: memory.NewSessions(), arrived: make(chan struct{}), release: make(chan struct{})}
+		m := manage(t, store, curfew.Options{})
+		s, token := start(t, m, amara)
+		time.Sleep(s.EndsAt().Sub(m.Now()) - time.Millisecond)
+		checked := make(chan error)
+		go func() {
+			_, err := m.Check(context.Background(), token, curfew.Active)
+			checked <- err
+		}()
+		<-store.arrived
+		time.Sleep(2 * time.Millisecond)
+		if err := m.SetLifetime(t.Context(), amara.ID, curfew.MinLifetime); err != nil {
+			t.Fatal(err)
+		}
+		close(store.release)
+		if err := <-checked; err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		refused(t, m, token)
 	})
 }
 

@@ -131,15 +131,21 @@ func (c *cache) removeIf(sure bool, ended func(Session) bool) {
 	})
 }
 
-// update changes the entries of all sessions of a user, but for those that are due: they have ended.
+// update changes the entries of all sessions of a user. Those that are due it drops: they have ended, unless activity is
+// on its way to the store, which then knows.
 func (c *cache) update(user UserID, now time.Time, f func(*Session)) {
-	c.each(func(_ *shard, _ TokenHash, e *entry) {
-		if e.user == user {
-			e.mu.Lock()
-			defer e.mu.Unlock()
-			if _, due := e.session.Due(now); !due {
-				f(&e.session)
-			}
+	c.each(func(s *shard, h TokenHash, e *entry) {
+		if e.user != user {
+			return
+		}
+		e.mu.Lock()
+		_, due := e.session.Due(now)
+		if !due {
+			f(&e.session)
+		}
+		e.mu.Unlock()
+		if due {
+			s.drop(h)
 		}
 	})
 }

@@ -44,18 +44,34 @@ func TokenFromContext(ctx context.Context) Token {
 	return a.token
 }
 
-// ActivityOf tells a person's deeds from a page's. Active are navigations, methods that change something, and requests without Fetch
-// Metadata, which come from scripts. Background reads, sub-resources, event streams and prefetches are passive, so
-// that a page which polls goes idle.
+// PassiveHeader marks a read that a script makes by itself, for browsers that send no Fetch Metadata: over plain HTTP none
+// does. It can only make a request passive.
+const PassiveHeader = "Curfew-Passive"
+
+// ActivityOf tells a person's deeds from a page's. Active are navigations of a window, methods that change something, and
+// requests without Fetch Metadata, which come from scripts. Background reads, sub-resources, frames, event streams and
+// prefetches are passive, so that a page which polls goes idle; and so is a navigation that another site causes without
+// a person's click.
 func ActivityOf(r *http.Request) Activity {
-	if isPrefetch(r.Header) {
+	switch {
+	case isPrefetch(r.Header):
 		return Passive
-	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions:
 		return Active
+	case r.Header.Get(PassiveHeader) != "" || r.Header.Get("Accept") == "text/event-stream":
+		return Passive
+	case r.Header.Get("Sec-Fetch-Mode")+r.Header.Get("Sec-Fetch-Site")+r.Header.Get("Sec-Fetch-Dest") == "":
+		return Active
+	default:
+		return isNavigation(r.Header)
 	}
-	mode := r.Header.Get("Sec-Fetch-Mode")
-	return Activity(mode == "navigate" || mode == "" && r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Sec-Fetch-Dest") == "")
+}
+
+func isNavigation(h http.Header) Activity {
+	site, dest := h.Get("Sec-Fetch-Site"), h.Get("Sec-Fetch-Dest")
+	elsewhere := site == "cross-site" || site == "same-site"
+	return Activity(h.Get("Sec-Fetch-Mode") == "navigate" && (dest == "document" || dest == "") &&
+		(!elsewhere || h.Get("Sec-Fetch-User") == "?1"))
 }
 
 func isPrefetch(h http.Header) bool {

@@ -26,7 +26,14 @@ func TestActivityOf(t *testing.T) {
 		want   curfew.Activity
 	}{
 		{"navigation", "GET", fetch("none", "navigate", "document"), curfew.Active},
-		{"navigation by a link elsewhere", "GET", fetch("cross-site", "navigate", "document"), curfew.Active},
+		{"navigation by a link elsewhere", "GET", append(fetch("cross-site", "navigate", "document"), "Sec-Fetch-User", "?1"), curfew.Active},
+		{"navigation that another site causes", "GET", fetch("cross-site", "navigate", "document"), curfew.Passive},
+		{"navigation that a neighbour causes", "GET", fetch("same-site", "navigate", "document"), curfew.Passive},
+		{"frame", "GET", fetch("same-origin", "navigate", "iframe"), curfew.Passive},
+		{"object", "GET", fetch("same-origin", "navigate", "object"), curfew.Passive},
+		{"marked as passive", "GET", []string{curfew.PassiveHeader, "1"}, curfew.Passive},
+		{"a change, marked as passive", "POST", []string{curfew.PassiveHeader, "1"}, curfew.Active},
+		{"stream of an old browser", "GET", []string{"Accept", "text/event-stream"}, curfew.Passive},
 		{"form", "POST", fetch("same-origin", "navigate", "document"), curfew.Active},
 		{"curl", "GET", nil, curfew.Active},
 		{"curl -I", "HEAD", nil, curfew.Active},
