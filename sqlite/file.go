@@ -32,13 +32,13 @@ func own(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// private makes the file, if there is none, for this user alone. SQLite gives the files beside it the same mode.
+// private makes the file, if there is none, and keeps it for this user alone. SQLite gives the files beside it the same mode.
 func private(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("the database can't be written: %w", err)
 	}
-	return f.Close()
+	return errors.Join(f.Chmod(0o600), f.Close())
 }
 
 // quickCheckSize is the size up to which a file is checked for damage whole, which takes about a second.
@@ -52,6 +52,8 @@ func inspect(ctx context.Context, path string) error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("the database can't be read: %w", err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("the database %s is not a regular file", path)
 	}
 	db, err := sql.Open("sqlite", dsn(path, "ro"))
 	if err != nil {
@@ -88,7 +90,7 @@ func checkVersion(ctx context.Context, db *sql.DB) error {
 		return damaged(err)
 	}
 	if !exists {
-		return nil
+		return checkEmpty(ctx, db)
 	}
 	var has int64
 	const version = "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied"
@@ -97,6 +99,18 @@ func checkVersion(ctx context.Context, db *sql.DB) error {
 	}
 	if knows := newestMigration(); has > knows {
 		return fmt.Errorf("is of a newer Curfew (schema %d, this one knows %d); upgrade Curfew", has, knows)
+	}
+	return nil
+}
+
+// checkEmpty refuses the database of another program.
+func checkEmpty(ctx context.Context, db *sql.DB) error {
+	var tables int
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return damaged(err)
+	}
+	if tables > 0 {
+		return errors.New("is another program's")
 	}
 	return nil
 }

@@ -115,6 +115,10 @@ func prepare(ctx context.Context, db *sql.DB) error {
 	if _, err := p.Up(ctx); err != nil {
 		return err
 	}
+	// Whatever the version says, what every query needs must be there.
+	if _, err := db.ExecContext(ctx, "SELECT 1 FROM session, history, clock, account LIMIT 0"); err != nil {
+		return damaged(err)
+	}
 	var journal string
 	var synchronous int
 	if err := db.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&journal); err != nil {

@@ -39,7 +39,7 @@ type job struct {
 	done  chan struct{}
 }
 
-var errClosed = &curfew.Error{Code: curfew.CodeUnavailable, Message: "the database is closed"}
+var errClosed = &curfew.Error{Code: curfew.CodeUnavailable, Message: "the database is closed, or its disk has failed"}
 
 func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	conn, err := db.Conn(ctx)
@@ -63,8 +63,8 @@ func (w *writer) write(ctx context.Context, now time.Time, do func(*tx) error) e
 	select {
 	case <-w.closed:
 		return errClosed
-	case <-w.failed:
-		return unavailable(errors.New("the disk has failed"))
+	case <-w.idle:
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	case w.jobs <- j:
@@ -96,14 +96,16 @@ func (w *writer) run() {
 	for {
 		select {
 		case j := <-w.jobs:
-			w.commit(w.group(j))
+			if !w.commit(w.group(j)) {
+				return
+			}
 		case <-w.closed:
 			select {
 			case j := <-w.jobs:
 				w.commit(w.group(j))
 			default:
-				return
 			}
+			return
 		}
 	}
 }
@@ -122,27 +124,20 @@ func (w *writer) group(first *job) []*job {
 	return jobs
 }
 
-// commit does the jobs in one transaction, and tells each how it went.
-func (w *writer) commit(jobs []*job) {
+// commit does the jobs in one transaction, and tells each how it went. It reports whether there can be another: after a
+// fatal error nothing is written any more, and who still waits is told by idle.
+func (w *writer) commit(jobs []*job) bool {
 	err := w.tx.group(jobs)
+	if isFatal(err) {
+		close(w.failed)
+	}
 	for _, j := range jobs {
 		if err != nil {
 			j.err = unavailable(err)
 		}
 		close(j.done)
 	}
-	if isFatal(err) {
-		close(w.failed)
-		for { // refuse all that is still to come
-			select {
-			case j := <-w.jobs:
-				j.err = unavailable(err)
-				close(j.done)
-			case <-w.closed:
-				return
-			}
-		}
-	}
+	return !isFatal(err)
 }
 
 // isFatal reports whether after the error nobody can know what is on the disk. A full disk is not that: SQLite
