@@ -203,7 +203,10 @@ func TestShorterLifetimeOvertakesActivity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &held{Store: memory.NewSessions(), arrived: make(chan struct{}), release: make(chan struct{})}
 		m := manage(t, store, curfew.Options{})
-		s, token := start(t, m, amara)
+		s, token, err := m.Start(t.Context(), curfew.Start{User: amara, Lifetime: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(s.EndsAt().Sub(m.Now()) - time.Millisecond)
 		checked := make(chan error)
 		go func() {

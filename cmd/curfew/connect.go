@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"os/user"
@@ -62,7 +63,8 @@ func (d dataFlags) connect(ctx context.Context, create bool) (c *httpapi.Client,
 	if _, err := os.Stat(filepath.Join(d.Data, sqlite.FileName)); err != nil && !create {
 		return nil, nil, fmt.Errorf("there is no Curfew data here: %w", err)
 	}
-	h, err := openHouse(ctx, d, curfew.Policy{}, slog.New(slog.DiscardHandler))
+	// What the history keeps is the server's to say.
+	h, err := openHouse(ctx, d, curfew.Policy{Keep: math.MaxInt64}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, nil, err
 	}
