@@ -22,12 +22,15 @@ type Options struct {
 	Stopping <-chan struct{}
 }
 
-type api struct{ Options }
+type api struct {
+	Options
+	streams streams
+}
 
 // New returns the API, for the paths under /api/v1/. Manager.Authenticate must be around it; so should
 // http.CrossOriginProtection.
 func New(opt Options) http.Handler {
-	a := &api{opt}
+	a := &api{Options: opt}
 	e := edge{log: logger(opt.Logger), maxBody: maxBody}
 	return e.mux(a.routes())
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/curfewhq/curfew"
@@ -14,12 +15,45 @@ const (
 	keepAlive   = 15 * time.Second // how long a stream may be silent
 	hintEvery   = time.Second      // how often, at most, a stream tells that sessions have changed
 	writeWithin = 30 * time.Second // how long a client may take to read
+	maxStreams  = 32               // of one session: its tabs, where they can't share one
 )
+
+// streams counts the open event streams of each session.
+type streams struct {
+	mu   sync.Mutex
+	open map[curfew.SessionID]int
+}
+
+// enter counts one more, unless there are too many.
+func (s *streams) enter(id curfew.SessionID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[id] >= maxStreams {
+		return &curfew.Error{Code: curfew.CodeLimited, Message: "too many event streams of this session", RetryAfter: keepAlive}
+	}
+	if s.open == nil {
+		s.open = map[curfew.SessionID]int{}
+	}
+	s.open[id]++
+	return nil
+}
+
+func (s *streams) leave(id curfew.SessionID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[id]--; s.open[id] == 0 {
+		delete(s.open, id)
+	}
+}
 
 // events streams what a page needs to be in step (server-sent events): "session" with the caller's session at once, at
 // each change and as its clock passes idle_at and ends_at; "sessions" when any session that the caller may see
 // may have changed. After the session's end the stream closes.
 func (a *api) events(w http.ResponseWriter, c *call) error {
+	if err := a.streams.enter(c.session.ID); err != nil {
+		return err
+	}
+	defer a.streams.leave(c.session.ID)
 	changes := a.Sessions.Watch(c.Context()) // before the first look, so nothing falls in between
 	s := &stream{a: a, c: c, who: c.caller, w: w, rc: http.NewResponseController(w)}
 	h := w.Header()

@@ -1,7 +1,9 @@
 package httpapi_test
 
 import (
+	"cmp"
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -236,4 +238,31 @@ func TestEventsStop(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestEventStreamsAreLimited(t *testing.T) {
+	run(t, func(k *kit) {
+		k.user("amara", account.Admin)
+		_, token := k.signIn("amara")
+		_, other := k.signIn("amara")
+		var first *stream
+		for range 32 {
+			s := k.listen(token)
+			defer s.close()
+			if first = cmp.Or(first, s); s.status != http.StatusOK {
+				t.Fatalf("status %d", s.status)
+			}
+		}
+		if s := k.listen(token); s.status != http.StatusTooManyRequests || s.Header().Get("Retry-After") != "15" {
+			t.Errorf("one too many: status %d, %v", s.status, s.Header())
+		}
+		if s := k.listen(other); s.status != http.StatusOK {
+			t.Errorf("another session's: status %d", s.status)
+			s.close()
+		}
+		first.close()
+		if s := k.listen(token); s.status != http.StatusOK {
+			t.Errorf("after one has gone: status %d", s.status)
+		}
+	})
 }
