@@ -70,7 +70,7 @@ func (c *console) changePassword(r *request) (answer, error) {
 	}
 	said := notice{Code: "password-changed"}
 	if n > 0 {
-		said = notice{"others-ended", plural(n, "other session", "other sessions")}
+		said = notice{Code: "others-ended", Arg: plural(n, "other session", "other sessions")}
 	}
 	return answer{location: "/account", notice: said}, nil
 }

@@ -149,7 +149,7 @@ func (c *console) redirect(w http.ResponseWriter, r *request, a answer) error {
 		w.Header().Set("HX-Redirect", a.location)
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		a.notice.set(w, r)
+		a.notice.set(w, r, a.location)
 		w.Header().Set("Location", a.location)
 		w.WriteHeader(http.StatusSeeOther)
 	}

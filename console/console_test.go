@@ -1,6 +1,8 @@
 package console
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -41,7 +43,6 @@ var headers = map[string]string{
 		"connect-src 'self'; form-action 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'",
 	"X-Content-Type-Options":       "nosniff",
 	"Referrer-Policy":              "same-origin",
-	"Cross-Origin-Opener-Policy":   "same-origin",
 	"Cross-Origin-Resource-Policy": "same-origin",
 	"Cache-Control":                "no-store",
 	"Strict-Transport-Security":    "",
@@ -65,7 +66,8 @@ func TestEveryAnswerHasTheHeaders(t *testing.T) {
 
 func TestPagesHaveNothingInline(t *testing.T) {
 	h := newHouse(t)
-	a := h.add("admin", account.Admin)
+	h.add("admin", account.Admin)
+	a := h.add("arslan", account.User)
 	for _, path := range []string{"/signin", "/sessions", "/sessions/end-others", "/settings/token", "/history", "/users",
 		"/users/new", "/users/" + string(a.ID), "/users/" + string(a.ID) + "/password", "/account", "/nothing"} {
 		c := h.in("admin")
@@ -91,7 +93,8 @@ func TestPagesHaveNothingInline(t *testing.T) {
 
 func TestLabelsBelongToFields(t *testing.T) {
 	h := newHouse(t)
-	a := h.add("admin", account.Admin)
+	h.add("admin", account.Admin)
+	a := h.add("arslan", account.User)
 	for _, path := range []string{"/sessions", "/settings/token", "/history", "/users", "/users/new", "/users/" + string(a.ID), "/users/" + string(a.ID) + "/password", "/account"} {
 		doc := parse(t, h.in("admin").get(path))
 		labels := map[string]bool{}
@@ -196,11 +199,36 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
+func TestAClientThatHangsUpIsNoFailure(t *testing.T) {
+	h := newHouse(t)
+	h.add("amara", account.User)
+	c := h.in("amara")
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	r := httptest.NewRequestWithContext(ctx, "GET", "/sessions", nil)
+	r.AddCookie(&http.Cookie{Name: curfew.PlainCookie, Value: c.cookies[curfew.PlainCookie]})
+	handler := &console{Options: Options{Sessions: h.sessions, Accounts: h.accounts, Logger: newLogger(h)}, assets: loadAssets()}
+	handler.pages = parsePages(handler.assets)
+	gone := func(*console, *request) (answer, error) { return answer{}, fmt.Errorf("list sessions: %w", ctx.Err()) }
+	w := httptest.NewRecorder()
+	h.sessions.Authenticate(handler.handler(route{"GET /sessions", public, gone})).ServeHTTP(w, r)
+	wantStatus(t, w, http.StatusServiceUnavailable)
+	if h.log.Len() > 0 {
+		t.Errorf("the log: %s", h.log.String())
+	}
+	cancelled := func(*console, *request) (answer, error) { return answer{}, context.Canceled }
+	handler.handler(route{"GET /x", public, cancelled}).ServeHTTP(w, httptest.NewRequest("GET", "/x", nil))
+	if !strings.Contains(h.log.String(), "ERROR") {
+		t.Error("a request that was cancelled by anybody else is not logged")
+	}
+}
+
 func TestForms(t *testing.T) {
 	h := newHouse(t)
 	h.add("user", account.User)
 	c := h.in("user")
 	wantStatus(t, c.do("POST", "/settings/token", strings.NewReader("seconds="+strings.Repeat("1", maxForm))), http.StatusRequestEntityTooLarge)
+	wantText(t, c.do("POST", "/settings/token", strings.NewReader("seconds="+strings.Repeat("1", maxForm))), "What was sent is larger than any form here.")
 	wantStatus(t, c.do("POST", "/settings/token", strings.NewReader("%zz")), http.StatusBadRequest)
 	wantStatus(t, c.do("POST", "/settings/token?seconds=60", strings.NewReader("")), http.StatusUnprocessableEntity)
 }
@@ -257,6 +285,14 @@ func TestNotices(t *testing.T) {
 	if got := text(byID(t, parse(t, c.get("/sessions")), "toast")); got != "" {
 		t.Errorf("the notice came twice: %q", got)
 	}
+	c.post("/signout", nil)
+	if got := text(byID(t, parse(t, c.get("/signin?next=%2Fhistory")), "toast")); got != "" {
+		t.Errorf("another tab took the notice: %q", got)
+	}
+	if got := text(byID(t, parse(t, c.get("/signin")), "toast")); got != "You have signed out." {
+		t.Errorf("notice %q", got)
+	}
+	c = h.in("user")
 	c.cookies[noticeCookie] = "not base64!"
 	wantStatus(t, c.get("/sessions"), http.StatusOK)
 }

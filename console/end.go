@@ -81,7 +81,7 @@ func (c *console) end(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{location: homePath, notice: notice{"session-ended", s.User.Name}}, nil
+	return answer{location: homePath, notice: notice{Code: "session-ended", Arg: s.User.Name}}, nil
 }
 
 func unticked(p *confirmPage) answer {
@@ -104,17 +104,29 @@ func (c *console) countOthers(r *request) (int, error) {
 }
 
 func newEndOthersPage(r *request, n int) *confirmPage {
-	what := "Your " + plural(n, "other session", "other sessions") + " will end at once. This one stays."
-	if r.account.Role.Manages() {
-		what = plural(n, "session", "sessions") + " will end at once, and their users will have to sign in again. Your own session stays."
-	}
 	return &confirmPage{
 		frame:  frame{Title: "Terminate other sessions?", Nav: "sessions"},
-		Text:   what,
+		Text:   endOthersText(n, r.account.Role.Manages()) + " This session stays.",
 		Tick:   "I understand that unsaved work in those sessions may be lost",
 		Action: "/sessions/end-others",
 		Button: "Terminate " + plural(n, "session", "sessions"),
 		BackTo: homePath,
+	}
+}
+
+// endOthersText says what Terminate Other Sessions ends. The search above its button does not narrow it down.
+func endOthersText(n int, everybodys bool) string {
+	switch {
+	case n == 0:
+		return "There is no other session to end."
+	case everybodys && n == 1:
+		return "The only other session will end at once, whether it is shown or not, and its user will have to sign in again."
+	case everybodys:
+		return "All " + grouped(n) + " other sessions will end at once, whatever is searched for or shown, and their users will have to sign in again."
+	case n == 1:
+		return "Your other session will end at once."
+	default:
+		return "Your " + grouped(n) + " other sessions will end at once."
 	}
 }
 
@@ -132,5 +144,5 @@ func (c *console) endOthers(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{location: homePath, notice: notice{"sessions-ended", plural(n, "session", "sessions")}}, nil
+	return answer{location: homePath, notice: notice{Code: "sessions-ended", Arg: plural(n, "session", "sessions")}}, nil
 }

@@ -1,9 +1,11 @@
 package console
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,10 +18,11 @@ import (
 
 // Errors of the console's own.
 var (
-	errDenied   = &curfew.Error{Code: curfew.CodeDenied, Message: "Your role does not allow this."}
-	errNotFound = &curfew.Error{Code: curfew.CodeNotFound, Message: "There is no page at this address."}
-	errTooBig   = errors.New("the form is too big")
-	errBadForm  = errors.New("the form can't be read")
+	errDenied      = &curfew.Error{Code: curfew.CodeDenied, Message: "Your role does not allow this."}
+	errNotFound    = &curfew.Error{Code: curfew.CodeNotFound, Message: "There is no page at this address."}
+	errTooBig      = errors.New("the form is too big")
+	errOwnPassword = &curfew.Error{Code: curfew.CodeConflict, Message: "Change your own password under Account, where the current one is asked."}
+	errBadForm     = errors.New("the form can't be read")
 )
 
 // panicError is a handler's panic, for the log.
@@ -69,7 +72,7 @@ func (c *console) fail(w http.ResponseWriter, r *request, err error) {
 func (c *console) failure(r *request, err error) answer {
 	switch {
 	case errors.Is(err, errTooBig):
-		return plainFailure(http.StatusRequestEntityTooLarge, "Too big", "The form holds more than it can.")
+		return plainFailure(http.StatusRequestEntityTooLarge, "Too big", "What was sent is larger than any form here.")
 	case errors.Is(err, errBadForm):
 		return plainFailure(http.StatusBadRequest, "That can’t be right", "The form can’t be read.")
 	}
@@ -98,7 +101,8 @@ func plainFailure(status int, title, message string) answer {
 	}}
 }
 
-// report logs what strangers are not told and returns the ID under which it can be found.
+// report logs what strangers are not told and returns the ID under which it can be found. That a client hung up is
+// no fault of ours.
 func (c *console) report(r *request, err error) string {
 	id := strings.ToLower(rand.Text()[:10])
 	args := []any{"id", id, "method", r.Method, "path", r.URL.Path, "error", err}
@@ -106,7 +110,11 @@ func (c *console) report(r *request, err error) string {
 	if errors.As(err, &p) {
 		args = append(args, "stack", string(p.stack))
 	}
-	c.Logger.ErrorContext(r.Context(), "a request failed", args...)
+	level := slog.LevelError
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		level = slog.LevelDebug
+	}
+	c.Logger.Log(r.Context(), level, "a request failed", args...)
 	return id
 }
 

@@ -2,7 +2,6 @@ package console
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/curfewhq/curfew"
@@ -63,7 +62,7 @@ func historyQuery(r *request) (curfew.HistoryQuery, fieldErrors) {
 	v := r.URL.Query()
 	q := curfew.HistoryQuery{
 		User:   r.owner(),
-		Search: strings.TrimSpace(v.Get("q")),
+		Search: r.search(),
 		Reason: curfew.Reason(v.Get("reason")),
 		Cursor: cursorOf(v),
 	}
@@ -80,11 +79,17 @@ func historyQuery(r *request) (curfew.HistoryQuery, fieldErrors) {
 		errs["until"] = badDate
 	} else if !day.IsZero() {
 		q.Until = day.AddDate(0, 0, 1)
+		if q.From.After(day) {
+			errs["order"] = endsFirst
+		}
 	}
 	return q, errs
 }
 
-const badDate = "Enter a date such as 2026-03-31."
+const (
+	badDate   = "Enter a date such as 2026-03-31."
+	endsFirst = "Until is before From."
+)
 
 // date reads the start of a day, or the zero time from nothing.
 func (c clock) date(s string) (time.Time, bool) {

@@ -46,7 +46,23 @@ func TestHistory(t *testing.T) {
 		}
 	}
 	wantText(t, c.get("/history?q=zzz"), "No ended sessions match")
-	wantText(t, c.get("/history?from=yesterday"), badDate)
+	for query, want := range map[string]struct{ message, from, until string }{
+		"from=yesterday":                   {badDate, "yesterday", ""},
+		"until=2026-02-31":                 {badDate, "", "2026-02-31"},
+		"from=2026-11-24&until=2026-11-23": {endsFirst, "2026-11-24", "2026-11-23"},
+	} {
+		doc := parse(t, c.get("/history?"+query))
+		if got := text(byID(t, doc, "dates-wrong")); got != want.message {
+			t.Errorf("%s: message %q", query, got)
+		}
+		from, until := byID(t, doc, "from"), byID(t, doc, "until")
+		if attr(from, "value") != want.from || attr(until, "value") != want.until {
+			t.Errorf("%s: what was typed is lost: %q, %q", query, attr(from, "value"), attr(until, "value"))
+		}
+		if types := attr(from, "type") + attr(until, "type"); (want.message == badDate) == (types == "datedate") {
+			t.Errorf("%s: types %s; a field for dates shows nothing but dates", query, types)
+		}
+	}
 }
 
 func TestHistoryDaysAreTheViewersOwn(t *testing.T) {

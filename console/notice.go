@@ -13,6 +13,7 @@ import (
 type notice struct {
 	Code string
 	Arg  string
+	At   string // the address of the page that says it
 }
 
 const noticeCookie = "curfew-notice"
@@ -42,11 +43,13 @@ func (n notice) text() string {
 	}
 }
 
-// set keeps the notice for the next page. It holds nothing secret, and only fixed sentences come of it.
-func (n notice) set(w http.ResponseWriter, r *request) {
+// set keeps the notice for the page at the address: another tab, which loads at the same time, must not take it. It
+// holds nothing secret, and only fixed sentences come of it.
+func (n notice) set(w http.ResponseWriter, r *request, at string) {
 	if n.Code == "" {
 		return
 	}
+	n.At = at
 	b, err := json.Marshal(n)
 	if err != nil {
 		return
@@ -60,16 +63,22 @@ func takeNotice(w http.ResponseWriter, r *request) string {
 	if err != nil || r.fragment {
 		return ""
 	}
+	n := parseNotice(k.Value)
+	if n.At != "" && n.At != r.URL.RequestURI() {
+		return ""
+	}
 	http.SetCookie(w, noticeOf(r, "", -1))
-	b, err := base64.RawURLEncoding.DecodeString(k.Value)
-	if err != nil || len(b) > 512 {
-		return ""
-	}
-	var n notice
-	if json.Unmarshal(b, &n) != nil {
-		return ""
-	}
 	return n.text()
+}
+
+// parseNotice reads a cookie; what can't be read is no notice.
+func parseNotice(value string) notice {
+	var n notice
+	b, err := base64.RawURLEncoding.DecodeString(value)
+	if err != nil || len(b) > 512 || json.Unmarshal(b, &n) != nil {
+		return notice{}
+	}
+	return n
 }
 
 func noticeOf(r *request, value string, maxAge int) *http.Cookie {

@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/curfewhq/curfew"
@@ -85,7 +86,7 @@ func (r *request) actor() curfew.Actor {
 func (r *request) field(name string) string { return r.PostForm.Get(name) }
 
 // ticked reports whether the box was ticked without which nothing is ended.
-func (r *request) ticked() bool { return r.field("confirm") != "" }
+func (r *request) ticked() bool { return r.field("confirm") == "yes" }
 
 // readForm parses a posted form of at most maxForm bytes.
 func (r *request) readForm() error {
@@ -104,6 +105,15 @@ func (r *request) readForm() error {
 		return errBadForm
 	}
 	return nil
+}
+
+// maxSearch is how many characters of a search count; its field takes no more.
+const maxSearch = 200
+
+// search is what the address searches for.
+func (r *request) search() string {
+	s := []rune(r.URL.Query().Get("q"))
+	return strings.TrimSpace(string(s[:min(len(s), maxSearch)]))
 }
 
 // owner is whose sessions the sender sees: their own, or with the empty ID everybody's.

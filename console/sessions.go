@@ -16,7 +16,9 @@ type sessionsPage struct {
 	Count     curfew.Count
 	Ends      deadline
 	Search    string
-	Found     int // sessions the search finds; -1 without a search
+	User      string // the user name whose sessions alone are shown; empty for everybody's
+	AllUsers  string // leads to the same list of everybody
+	Found     int    // sessions that search and User leave; -1 without them
 	SortBy    curfew.Sort
 	Direction string // "asc" or "desc"
 	Columns   []column
@@ -60,6 +62,10 @@ type row struct {
 
 func (c *console) sessions(r *request) (answer, error) {
 	q := sessionQuery(r)
+	user, err := c.narrow(r, &q)
+	if err != nil {
+		return answer{}, err
+	}
 	page, err := c.Sessions.List(r.Context(), q)
 	if err != nil {
 		return answer{}, err
@@ -69,14 +75,16 @@ func (c *console) sessions(r *request) (answer, error) {
 		Lifetime:  Words(r.account.Lifetime),
 		Ends:      deadlineOf(r),
 		Search:    q.Search,
+		User:      user,
+		AllUsers:  listLink(q, "", q.Sort, q.Desc),
 		SortBy:    q.Sort,
 		Direction: direction(q.Desc),
-		Columns:   columns(r.URL, q),
+		Columns:   columns(q, user),
 		Rows:      r.rows(page.Records),
 		Links:     pageLinks(r.URL, page.Prev, page.Next),
 		Everybody: r.account.Role.Manages(),
 	}
-	if page.Prev == nil && matches(r.session, q.Search) {
+	if page.Prev == nil && matches(r.session, q) {
 		p.Rows = slices.Insert(p.Rows, 0, r.row(r.session))
 	}
 	return answer{page: p}, c.countSessions(r, q, p)
@@ -88,7 +96,7 @@ func sessionQuery(r *request) curfew.Query {
 	q := curfew.Query{
 		User:   r.owner(),
 		Except: r.session.ID,
-		Search: strings.TrimSpace(v.Get("q")),
+		Search: r.search(),
 		Sort:   curfew.Sort(v.Get("sort")),
 		Desc:   v.Get("dir") == "desc",
 		Cursor: cursorOf(v),
@@ -99,15 +107,36 @@ func sessionQuery(r *request) curfew.Query {
 	return q
 }
 
+const userParam = "user"
+
+// nobodysID stands for a name that nobody has; no account's ID is like it.
+const nobodysID curfew.UserID = "-"
+
+// narrow restricts the query to the user that the address names, and returns the name. Who sees only their own sessions
+// has nothing to narrow down.
+func (c *console) narrow(r *request, q *curfew.Query) (string, error) {
+	name := strings.TrimSpace(r.URL.Query().Get(userParam))
+	if name == "" || !r.account.Role.SeesAll() {
+		return "", nil
+	}
+	a, err := c.Accounts.ByName(r.Context(), name)
+	if curfew.ErrorCode(err) == curfew.CodeNotFound {
+		q.User = nobodysID
+		return name, nil
+	}
+	q.User = a.ID
+	return a.Name, err
+}
+
 func (c *console) countSessions(r *request, q curfew.Query, p *sessionsPage) (err error) {
-	if p.Count, err = c.Sessions.Count(r.Context(), curfew.Query{User: q.User}); err != nil {
+	if p.Count, err = c.Sessions.Count(r.Context(), curfew.Query{User: r.owner()}); err != nil {
 		return err
 	}
 	if p.Others, err = c.countOthers(r); err != nil {
 		return err
 	}
 	p.Found = -1
-	if q.Search != "" {
+	if q.Search != "" || p.User != "" {
 		found, err := c.Sessions.Count(r.Context(), curfew.Query{User: q.User, Search: q.Search})
 		p.Found = found.Sessions
 		return err
@@ -116,8 +145,11 @@ func (c *console) countSessions(r *request, q curfew.Query, p *sessionsPage) (er
 }
 
 // matches does for the one session above the list what the store does for those in it.
-func matches(s curfew.Session, search string) bool {
-	for _, w := range curfew.SearchWords(search) {
+func matches(s curfew.Session, q curfew.Query) bool {
+	if q.User != "" && q.User != s.User.ID {
+		return false
+	}
+	for _, w := range curfew.SearchWords(q.Search) {
 		if !strings.Contains(s.SearchText(), w) {
 			return false
 		}
@@ -159,7 +191,7 @@ var columnNames = []struct {
 
 // columns links each head to the list in its order. The head it is sorted by turns it round; times begin with the
 // latest.
-func columns(u *url.URL, q curfew.Query) []column {
+func columns(q curfew.Query, user string) []column {
 	var list []column
 	for _, n := range columnNames {
 		desc := n.sort == curfew.SortStarted || n.sort == curfew.SortActivity
@@ -167,14 +199,22 @@ func columns(u *url.URL, q curfew.Query) []column {
 		if n.sort == q.Sort {
 			desc, col.Sort = !q.Desc, map[bool]string{true: "descending", false: "ascending"}[q.Desc]
 		}
-		v := url.Values{"sort": {string(n.sort)}, "dir": {direction(desc)}}
-		if q.Search != "" {
-			v.Set("q", q.Search)
-		}
-		col.Link = u.Path + "?" + v.Encode()
+		col.Link = listLink(q, user, n.sort, desc)
 		list = append(list, col)
 	}
 	return list
+}
+
+// listLink returns the address of what the query searches for, of one user or everybody, in an order.
+func listLink(q curfew.Query, user string, by curfew.Sort, desc bool) string {
+	v := url.Values{"sort": {string(by)}, "dir": {direction(desc)}}
+	if q.Search != "" {
+		v.Set("q", q.Search)
+	}
+	if user != "" {
+		v.Set(userParam, user)
+	}
+	return homePath + "?" + v.Encode()
 }
 
 func (r *request) rows(records []curfew.Record) []row {

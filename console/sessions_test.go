@@ -202,6 +202,7 @@ func TestEndingASessionNeedsTheTick(t *testing.T) {
 	w := c.post(path, nil)
 	wantStatus(t, w, http.StatusUnprocessableEntity)
 	wantText(t, w, notTicked)
+	wantStatus(t, c.post(path, url.Values{"confirm": {"0"}}), http.StatusUnprocessableEntity)
 	if !other.live() {
 		t.Fatal("ended without the tick")
 	}
@@ -296,6 +297,98 @@ func TestNothingEndsWhileTheStoreIsDown(t *testing.T) {
 	wantStatus(t, c.post("/sessions/end-others", url.Values{"confirm": {"yes"}}), http.StatusServiceUnavailable)
 }
 
+func TestTheDialogSaysWhatTerminateOtherSessionsEnds(t *testing.T) {
+	h := newHouse(t)
+	h.add("amara", account.Admin)
+	h.add("arslan", account.User)
+	admin, user := h.in("amara"), h.in("arslan")
+	wantText(t, admin.get("/sessions/end-others"), "The only other session will end at once, whether it is shown or not, and its user")
+	wantText(t, user.get("/sessions/end-others"), "There is no other session to end.")
+	h.in("arslan")
+	wantText(t, admin.get("/sessions/end-others"), "All 2 other sessions will end at once, whatever is searched for or shown, and their users")
+	wantText(t, user.get("/sessions/end-others"), "Your other session will end at once. This session stays.")
+	h.in("arslan")
+	wantText(t, user.get("/sessions/end-others"), "Your 2 other sessions will end at once. This session stays.")
+}
+
+func TestSessionsOfOneUser(t *testing.T) {
+	h := newHouse(t)
+	h.add("amara", account.Admin)
+	h.add("arslan", account.User)
+	h.add("arslan2", account.User)
+	user := h.in("arslan")
+	h.in("arslan2")
+	c := h.in("amara")
+	doc := parse(t, c.get("/sessions?user=ARSLAN&q=curl&sort=user&dir=asc"))
+	if rows := listed(t, doc); len(rows) != 1 || !strings.HasPrefix(text(rows[0]), "ARarslan curl") {
+		t.Errorf("rows %q", texts(rows))
+	}
+	for id, want := range map[string]string{"found": "1 of 3 found", "session-count": "3", "only-user": "User: arslan. Show all users"} {
+		if got := text(byID(t, doc, id)); got != want {
+			t.Errorf("%s: %q, want %q", id, got, want)
+		}
+	}
+	if got := attr(byID(t, doc, "only-user"), "href"); got != "/sessions?dir=asc&q=curl&sort=user" {
+		t.Errorf("the chip leads to %s", got)
+	}
+	if got := attr(all(all(doc, "th")[1], "a")[0], "href"); got != "/sessions?dir=asc&q=curl&sort=device&user=arslan" {
+		t.Errorf("the head links to %s", got)
+	}
+	if got := attr(byID(t, doc, "view"), "data-here"); !strings.Contains(got, "user=ARSLAN") {
+		t.Errorf("the page refreshes from %s", got)
+	}
+	kept := false
+	for _, in := range all(doc, "input") {
+		kept = kept || attr(in, "name") == "user" && attr(in, "value") == "arslan"
+	}
+	if !kept {
+		t.Error("a search forgets the user")
+	}
+	if rows := listed(t, parse(t, c.get("/sessions?user=amara"))); len(rows) != 1 || !strings.Contains(text(rows[0]), "This session") {
+		t.Errorf("one's own: rows %q", texts(rows))
+	}
+	wantText(t, c.get("/sessions?user=nobody"), "No sessions of “nobody”")
+	if rows := listed(t, parse(t, user.get("/sessions?user=amara"))); len(rows) != 1 || !strings.Contains(text(rows[0]), "arslan") {
+		t.Errorf("a user: rows %q", texts(rows))
+	}
+	h.add("otto", account.Auditor)
+	if rows := listed(t, parse(t, h.in("otto").get("/sessions?user=arslan"))); len(rows) != 1 {
+		t.Errorf("an auditor: rows %q", texts(rows))
+	}
+}
+
+func TestPagesOfOneUserKeepTheUser(t *testing.T) {
+	h := newHouse(t)
+	h.add("amara", account.Admin)
+	a := h.add("arslan", account.User)
+	for range curfew.DefaultPage + 1 {
+		_, _, err := h.sessions.Start(t.Context(), curfew.Start{
+			User: curfew.User{ID: a.ID, Name: a.Name}, Credential: curfew.CredentialPassword, Lifetime: a.Lifetime,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, l := range all(parse(t, h.in("amara").get("/sessions?user=arslan")), "a") {
+		if attr(l, "rel") == "next" && strings.Contains(attr(l, "href"), "user=arslan") {
+			return
+		}
+	}
+	t.Error("the next page forgets the user")
+}
+
+func TestASearchIsCut(t *testing.T) {
+	h := newHouse(t)
+	h.add("amara", account.Admin)
+	c := h.in("amara")
+	for _, path := range []string{"/sessions", "/history", "/users"} {
+		doc := parse(t, c.get(path+"?q="+url.QueryEscape(strings.Repeat("ü", maxSearch+50))))
+		if got := attr(byID(t, doc, "q"), "value"); got != strings.Repeat("ü", maxSearch) {
+			t.Errorf("%s: %d bytes", path, len(got))
+		}
+	}
+}
+
 func TestAloneThereIsNothingToTerminate(t *testing.T) {
 	h := newHouse(t)
 	h.add("amara", account.Admin)
@@ -303,6 +396,14 @@ func TestAloneThereIsNothingToTerminate(t *testing.T) {
 	wantText(t, w, "No other sessions.")
 	if got := attr(byID(t, parse(t, w), "end-others"), "aria-disabled"); got != "true" {
 		t.Error("Terminate Other Sessions must be inactive")
+	}
+	if got := attr(byID(t, parse(t, w), "end-others"), "title"); got != "There are no other sessions." {
+		t.Errorf("title %q", got)
+	}
+	h.add("otto", account.Auditor)
+	w = h.in("otto").get("/sessions")
+	if got := attr(byID(t, parse(t, w), "end-others"), "title"); got != "You have no other sessions." {
+		t.Errorf("an auditor's title %q", got)
 	}
 }
 

@@ -21,6 +21,7 @@ func TestSetup(t *testing.T) {
 	w := c.get("/setup?code=" + code)
 	wantStatus(t, w, http.StatusOK)
 	wantText(t, w, "Make the first account.")
+	wantText(t, w, "1 to 64 of a–z, 0–9, . _ - @")
 	wantLocation(t, c.post("/setup", setupForm(code)), "/sessions")
 	a, err := h.accounts.ByName(t.Context(), "amara")
 	if err != nil || a.Role != account.Admin || a.FullName != "Amara Okafor" {

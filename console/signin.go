@@ -83,7 +83,7 @@ func (c *console) signInRefused(r *request, err error) (answer, error) {
 	case curfew.CodeLimited:
 		a.status, p.Error, a.retryAfter = http.StatusTooManyRequests, tooOften(e.RetryAfter), max(e.RetryAfter, time.Second)
 	case curfew.CodeConflict:
-		a.status, p.Error = http.StatusConflict, "You have as many sessions as are allowed. End one of them first."
+		a.status, p.Error = http.StatusConflict, atMax
 	case curfew.CodeUnavailable:
 		c.report(r, err)
 		a.status, a.retryAfter = http.StatusServiceUnavailable, 5*time.Second
@@ -93,6 +93,8 @@ func (c *console) signInRefused(r *request, err error) (answer, error) {
 	}
 	return a, nil
 }
+
+const atMax = "This account has as many sessions as it may have. Sign out somewhere else first, or ask an administrator to end one."
 
 // signOut ends the session, and only then takes the cookie away: if it can't be ended, the person must know.
 func (c *console) signOut(r *request) (answer, error) {

@@ -99,5 +99,5 @@ func (c *console) setToken(r *request) (answer, error) {
 	if _, err := c.Accounts.Update(r.Context(), r.actor(), r.account.ID, account.Change{Lifetime: &d}); err != nil {
 		return answer{}, err
 	}
-	return answer{location: homePath, notice: notice{"lifetime-saved", Words(d)}}, nil
+	return answer{location: homePath, notice: notice{Code: "lifetime-saved", Arg: Words(d)}}, nil
 }

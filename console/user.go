@@ -21,6 +21,9 @@ func (c *console) newPasswordPage(r *request) (*passwordPage, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.ID == r.account.ID {
+		return nil, errOwnPassword // or who finds a signed-in browser could take the account over
+	}
 	n, err := c.otherSessions(r, a)
 	return &passwordPage{
 		frame:    frame{Title: "Set password", Nav: "users"},
@@ -55,7 +58,7 @@ func (c *console) setPassword(r *request) (answer, error) {
 	default:
 		err := c.Accounts.SetPassword(r.Context(), r.actor(), curfew.UserID(r.PathValue("id")), r.field("password"))
 		if err == nil {
-			return answer{location: "/users", notice: notice{"user-password", p.Username}}, nil
+			return answer{location: "/users", notice: notice{Code: "user-password", Arg: p.Username}}, nil
 		}
 		if f, err = refused(err, "", "password"); err != nil {
 			return answer{}, err
@@ -103,5 +106,5 @@ func (c *console) deleteUser(r *request) (answer, error) {
 		p.Error = f.errs["confirm"]
 		return f.answer(p), err
 	}
-	return answer{location: "/users", notice: notice{"user-deleted", a.Name}}, nil
+	return answer{location: "/users", notice: notice{Code: "user-deleted", Arg: a.Name}}, nil
 }

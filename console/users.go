@@ -3,7 +3,6 @@ package console
 import (
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
@@ -37,7 +36,7 @@ const usersPerPage = 25
 func (c *console) users(r *request) (answer, error) {
 	v := r.URL.Query()
 	q := account.Query{
-		Search: strings.TrimSpace(v.Get("q")), Limit: usersPerPage, After: v.Get(afterParam), Before: v.Get(beforeParam),
+		Search: r.search(), Limit: usersPerPage, After: v.Get(afterParam), Before: v.Get(beforeParam),
 	}
 	if q.Before != "" {
 		q.After = ""
@@ -152,7 +151,7 @@ func (c *console) addUser(r *request) (answer, error) {
 		f, err := refused(err, "", "username", "full_name", "role", "seconds", "password")
 		return p.refuse(f), err
 	}
-	return answer{location: "/users", notice: notice{"user-added", a.Name}}, nil
+	return answer{location: "/users", notice: notice{Code: "user-added", Arg: a.Name}}, nil
 }
 
 // named returns the account of the address.
@@ -195,7 +194,7 @@ func (c *console) editUser(r *request) (answer, error) {
 		f, err := refused(err, lastAdminField(change), "full_name", "role", "seconds")
 		return p.refuse(f), err
 	}
-	return answer{location: "/users", notice: notice{"user-saved", a.Name}}, nil
+	return answer{location: "/users", notice: notice{Code: "user-saved", Arg: a.Name}}, nil
 }
 
 // userChange is what the form changes in the account. What stays is left out, so that nothing ends for it.

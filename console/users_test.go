@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -78,6 +79,23 @@ func TestEditUser(t *testing.T) {
 	}
 	wantText(t, c.get("/users"), "Disabled")
 	wantStatus(t, c.get("/users/unknown"), http.StatusNotFound)
+}
+
+func TestOneChangesOnesOwnPasswordUnderAccount(t *testing.T) {
+	h := newHouse(t)
+	a := h.add("amara", account.Admin)
+	c, other := h.in("amara"), h.in("amara")
+	path := "/users/" + string(a.ID) + "/password"
+	for _, w := range []*httptest.ResponseRecorder{c.get(path), c.post(path, url.Values{"password": {"another good one"}, "repeat": {"another good one"}, "confirm": {"yes"}})} {
+		wantStatus(t, w, http.StatusConflict)
+		wantText(t, w, "Change your own password under Account, where the current one is asked.")
+	}
+	if !other.live() {
+		t.Error("the password changed")
+	}
+	if got := attr(byID(t, parse(t, c.get("/users")), "pass-"+string(a.ID)), "href"); got != "/account#password-title" {
+		t.Errorf("the key of one's own row leads to %s", got)
+	}
 }
 
 func TestTheLastAdminStays(t *testing.T) {

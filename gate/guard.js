@@ -5,7 +5,8 @@
 //   <script src="/.curfew/guard.js" defer data-session="/api/v1/session" data-signin="/signin" data-signout="/signout"></script>
 //
 // It dispatches on document: curfew:state (detail: the session as the server told it), curfew:sessions (sessions that
-// this person may see have changed), curfew:stream (detail.live: whether changes arrive by themselves).
+// this person may see have changed), curfew:stream (detail.live: whether changes arrive by themselves), curfew:leaving
+// (detail.leaving: whether the page is about to make way for the sign-in page, so that nothing else should navigate).
 (() => {
   'use strict';
 
@@ -102,7 +103,7 @@
     const sent = performance.now();
     const answer = await fetch(path, {
       method, cache: 'no-store', credentials: 'same-origin', redirect: 'error',
-      headers: { Accept: 'application/json' }, signal: AbortSignal.timeout(10_000), ...options,
+      headers: { Accept: 'application/json', 'Curfew-Passive': '1' }, signal: AbortSignal.timeout(10_000), ...options,
     });
     const received = performance.now();
     if (answer.status === 401) return null;
@@ -116,7 +117,8 @@
   let nextAsk = 0; // not before, unless there is reason to hurry
 
   function ask() {
-    return asking ??= call('GET', SESSION).then(learn, missed).finally(() => { asking = undefined; });
+    if (leaving) return; // there may be no session any more, and this page is not who tells
+    asking ??= call('GET', SESSION).then(learn, missed).finally(() => { asking = undefined; });
   }
 
   function learn(doc) {
@@ -151,11 +153,25 @@
 
   function leave() {
     if (leaving) return;
-    leaving = true;
+    setLeaving(true);
     stop();
     const url = new URL(SIGNIN, location.href);
     url.searchParams.set('next', location.pathname + location.search + location.hash);
     location.replace(url);
+  }
+
+  function setLeaving(now) {
+    leaving = now;
+    tell('leaving', { leaving });
+  }
+
+  // A form that signs out leads to a page of its own, which the stream's news of the end must not overtake. Should the
+  // navigation come to nothing, the guard is back soon.
+  function onSubmit({ target, submitter, defaultPrevented }) {
+    const action = submitter?.getAttribute('formaction') ?? target.getAttribute('action') ?? '';
+    if (defaultPrevented || new URL(action, location.href).pathname !== new URL(SIGNOUT, location.href).pathname) return;
+    setLeaving(true);
+    setTimeout(() => { setLeaving(false); look(); }, 10_000);
   }
 
   const report = throttle(() => {
@@ -171,15 +187,16 @@
 
   async function signOut() {
     await dialog.during(async () => {
-      leaving = true; // so the stream's news of the end takes nobody to the page with a way back
+      setLeaving(true); // so the stream's news of the end takes nobody to the page with a way back
       try {
         const answer = await fetch(SIGNOUT, { method: 'POST', credentials: 'same-origin', redirect: 'manual' });
         if (!answer.ok && answer.type !== 'opaqueredirect') throw new Error(`sign-out: status ${answer.status}`);
       } catch (e) {
-        leaving = false;
+        setLeaving(false);
         throw e;
       }
       post({ ask: true });
+      stop();
       location.replace(SIGNIN);
     });
   }
@@ -574,11 +591,12 @@
   // The sign-in page has no session to guard, and would be sent to itself.
   if (new URL(SIGNIN, location.href).pathname === location.pathname) return;
   watchInput(onInput);
+  addEventListener('submit', onSubmit);
   addEventListener('message', (e) => { if (e.origin === location.origin && e.data === FROM_FRAME) onInput(); });
   addEventListener('visibilitychange', onVisibility, true);
   addEventListener('online', look);
   addEventListener('pagehide', () => stop());
-  addEventListener('pageshow', (e) => { if (e.persisted) start(); });
+  addEventListener('pageshow', (e) => { if (e.persisted) { setLeaving(false); start(); } });
   if (document.prerendering) document.addEventListener('prerenderingchange', start, { once: true });
   else start();
 })();

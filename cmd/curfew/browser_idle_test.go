@@ -159,6 +159,29 @@ func TestLogOutNow(t *testing.T) {
 	}
 }
 
+// TestIdleWithoutFetchMetadata goes idle over plain HTTP, with two tabs that each hold a stream.
+func TestIdleWithoutFetchMetadata(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	s.addUser("ines", "--role", "admin", "--lifetime", "30")
+	base := strings.Replace(s.base, "127.0.0.1", insecureHost, 1)
+	me := newProfile(t)
+	a, b := me.open(t, base, desktop), me.open(t, base, phone)
+	a.signIn("ines")
+	b.go_("/users")
+	b.untilPath("/users")
+	if eval[bool](a, "window.isSecureContext") {
+		t.Fatal("the browser trusts this host")
+	}
+	a.untilIdle()
+	b.until("the other tab shows it too", dialog, 3*time.Second)
+	b.press("\r")
+	a.until("the dialog closes", dialogGone, 3*time.Second)
+	a.untilIdle()
+	a.until("the sign-in page appears", "location.pathname === '/signin'", 40*time.Second)
+	a.untilText("Signed out after 30 seconds of inactivity")
+}
+
 // TestPollingGoesIdle has one client that asks as a page's script does, and one that asks as curl does.
 func TestPollingGoesIdle(t *testing.T) {
 	t.Parallel()

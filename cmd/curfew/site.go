@@ -49,7 +49,8 @@ func hardened(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("X-Content-Type-Options", "nosniff")
-		if curfew.OriginOf(r).Secure {
+		if curfew.OriginOf(r).Secure { // elsewhere browsers ignore these, and complain
+			h.Set("Cross-Origin-Opener-Policy", "same-origin")
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		next.ServeHTTP(w, r)

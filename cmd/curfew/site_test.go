@@ -82,6 +82,7 @@ func TestHeaders(t *testing.T) {
 			resp.Body.Close()
 			for name, want := range map[string]string{
 				"Strict-Transport-Security":    "max-age=31536000",
+				"Cross-Origin-Opener-Policy":   "same-origin",
 				"X-Content-Type-Options":       "nosniff",
 				"Cross-Origin-Resource-Policy": "same-origin",
 				"Content-Security-Policy":      "default-src 'none'",

@@ -31,10 +31,14 @@
     clearTimeout(toastTimer);
     toastTimer = setTimeout(() => toast.matches(':hover') ? keepToast() : toast.replaceChildren(), 8000);
   }
-  function say(message) {
+  function paragraph(text, name = '') {
     const p = document.createElement('p');
-    p.textContent = message;
-    toast.replaceChildren(p);
+    p.className = name;
+    p.textContent = text;
+    return p;
+  }
+  function say(message, name) {
+    toast.replaceChildren(paragraph(message, name));
     keepToast();
   }
   if (toast.firstElementChild) keepToast();
@@ -47,18 +51,44 @@
     menu.querySelector('summary').focus();
   });
 
+  // Whoever signs in in one tab need not do so in the others. A password that is being typed is let be.
+  const SIGNED_IN = 'curfew-signin';
+  const signIn = document.querySelector('form[action="/signin"]');
+  if (signIn) {
+    new BroadcastChannel(SIGNED_IN).addEventListener('message', () => {
+      if (!signIn.elements.password.value) location.replace(byID('view').dataset.here); // the server knows where to
+    });
+  }
+
   if (!dialog) return; // nobody is signed in
+  const signedIn = new BroadcastChannel(SIGNED_IN);
+  signedIn.postMessage(true);
+  signedIn.close();
+
+  // While the guard leaves, nothing else may navigate; an answer that leads to the sign-in page would.
+  let leaving = false;
+  document.addEventListener('curfew:leaving', (e) => { leaving = e.detail.leaving; });
+  document.addEventListener('htmx:before:response', (e) => { if (leaving) e.preventDefault(); });
 
   // The dialog: htmx puts a page's panel into it.
   document.addEventListener('htmx:after:swap', (e) => {
     if (e.detail.ctx.target !== dialog) return;
     armButtons(dialog);
-    if (!dialog.open) dialog.showModal();
+    if (dialog.open) return;
+    const root = document.documentElement; // what it loses of its width while it can't scroll, it keeps as a gutter
+    root.classList.toggle('scrolls', innerWidth > root.clientWidth);
+    dialog.showModal();
   });
   dialog.addEventListener('click', (e) => {
     if (!e.target.closest('[data-close]')) return;
     e.preventDefault();
     dialog.close();
+  });
+  dialog.addEventListener('keydown', (e) => { // what closes the dialog looks like a button, so Space presses it
+    const closer = e.target.closest('[data-close]');
+    if (e.key !== ' ' || !closer) return;
+    e.preventDefault();
+    closer.click();
   });
   dialog.addEventListener('close', () => dialog.replaceChildren());
   document.addEventListener('curfew:done', (e) => {
@@ -66,6 +96,19 @@
     say(e.detail.message);
     refresh();
   });
+
+  // A click that reaches no server says so: in the dialog if one is open, for the page behind it can't be read then.
+  // A refresh that fails is known by the Live pill.
+  document.addEventListener('htmx:error', (e) => {
+    const { ctx } = e.detail;
+    if (!ctx || ctx.refresh || ctx.text !== undefined || leaving) return;
+    const message = 'Curfew can’t be reached. Try again in a moment.';
+    if (!dialog.open) return say(message, 'bad');
+    const p = paragraph(message, 'banner bad lost');
+    p.setAttribute('role', 'alert');
+    dialog.querySelector('.actions').before(p);
+  });
+  document.addEventListener('htmx:before:request', () => dialog.querySelector('.lost')?.remove());
 
   // What was typed outlives the session: it stays in this tab until the same person is back on the same page (WCAG
   // 2.2.5). Passwords and confirmations don't.
@@ -108,7 +151,8 @@
   document.addEventListener('htmx:finally:request', count(-1));
 
   // The live view: the page GETs its own address again, at most once a second, and morphs what is new into what is
-  // there. Browsers mark such a GET as not a navigation, so the server does not take it for activity.
+  // there. Marked as what nobody did, it does not count as activity.
+  const PASSIVE = { 'Curfew-Passive': '1' };
   const here = () => byID('view').dataset.here;
   let timer = 0;
   let last = 0;
@@ -116,8 +160,9 @@
     if (timer || !byID('live')) return;
     timer = setTimeout(() => {
       timer = 0;
+      if (leaving) return;
       last = Date.now();
-      htmx.ajax('GET', here(), { target: '#view', select: '#view', swap: 'outerMorph', refresh: true });
+      htmx.ajax('GET', here(), { target: '#view', select: '#view', swap: 'outerMorph', headers: PASSIVE, refresh: true });
     }, Math.max(0, last + 1000 - Date.now()));
   }
   document.addEventListener('curfew:sessions', refresh);
