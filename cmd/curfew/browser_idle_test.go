@@ -153,7 +153,7 @@ func TestLogOutNow(t *testing.T) {
 	b.press("\t")
 	b.press("\r")
 	b.untilPath("/signin")
-	b.untilText("igned out") // as the notice or the banner has it, whichever page load wins
+	b.untilText("You have signed out")
 	if strings.Contains(b.location(), "next=") {
 		t.Error("who logs out on purpose is led back afterwards")
 	}

@@ -152,7 +152,7 @@ func TestTokenSettings(t *testing.T) {
 	b.shoot("token-settings")
 	for _, wrong := range []string{"29", "2147483", "abc", "1e3"} {
 		b.fill("#seconds", wrong)
-		b.press("\r")
+		b.submitPanel()
 		b.until("the field keeps "+wrong+" and says that it is wrong", fmt.Sprintf(`document.querySelector('#seconds').value === %q &&
 			document.querySelector('#seconds').getAttribute('aria-invalid') === 'true' && document.querySelector('#seconds-hint .wrong')`, wrong), patience)
 	}
@@ -165,6 +165,14 @@ func TestTokenSettings(t *testing.T) {
 	if got := eval[int](b, "fetch('/api/v1/session').then(r => r.json()).then(s => s.lifetime_seconds)"); got != 90 {
 		t.Errorf("the session's lifetime is %d s, want 90", got)
 	}
+}
+
+// submitPanel presses Enter, and waits for the panel that comes as the answer.
+func (b *tab) submitPanel() {
+	b.t.Helper()
+	eval[string](b, "document.querySelector('#panel').dataset.test = 'sent'")
+	b.press("\r")
+	b.until("the answer is there", "document.querySelector('#panel') && !document.querySelector('#panel').dataset.test", patience)
 }
 
 func TestSearchAndSort(t *testing.T) {
@@ -201,7 +209,7 @@ func TestUsersPage(t *testing.T) {
 	b.fill("#username", "arslan")
 	b.fill("#password", password)
 	b.fill("#repeat", password)
-	b.press("\r")
+	b.submitPanel()
 	b.until("the name is taken", "document.querySelector('#username').getAttribute('aria-invalid') === 'true'", patience)
 	b.shoot("add-user-error")
 	b.expect("409")

@@ -239,12 +239,16 @@ func (b *tab) go_(path string) {
 	b.do(chromedp.Navigate(b.base + path))
 }
 
-// click clicks with a real pointer.
+// click clicks with a real pointer. The page may replace what is there between the look and the click: then it looks again.
 func (b *tab) click(selector string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible)); err != nil {
+	err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+	for err != nil && strings.Contains(err.Error(), "node with given id") {
+		err = chromedp.Do(ctx, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+	}
+	if err != nil {
 		b.shoot("failed-" + strings.ReplaceAll(b.t.Name(), "/", "-"))
 		b.t.Fatalf("click %s: %v (at %s)", selector, err, b.location())
 	}
