@@ -68,6 +68,8 @@ func TestIdle(t *testing.T) {
 	a.fill("#full_name", "Nadia K")
 	a.fill("#password", "never to be kept")
 	a.untilIdle()
+	eval[bool](a, `(localStorage.clear(), new MutationObserver(() => localStorage.setItem('spoken', (localStorage.getItem('spoken') ?? '') +
+		`+dialog+`.querySelector('[aria-live=polite]').innerText)).observe(`+dialog+`.querySelector('[aria-live=polite]'), {childList: true}), true)`)
 	ends := eval[string](a, "fetch('/api/v1/session').then(r => r.json()).then(s => s.ends_at)")
 	a.until("the sign-in page appears", "location.pathname === '/signin'", 40*time.Second)
 	if late := time.Since(parseTime(t, ends)); late < 0 || late > 3*time.Second {
@@ -75,6 +77,9 @@ func TestIdle(t *testing.T) {
 	}
 	a.untilText("Signed out after 30 seconds of inactivity")
 	a.shoot("idle-signed-out")
+	if got := eval[string](a, "localStorage.getItem('spoken')"); !strings.HasSuffix(got, "10 seconds left.5 seconds left.") || strings.Count(got, "left") > 3 {
+		t.Errorf("spoken was %q, want no more than 30, 10 and 5 seconds", got)
+	}
 	b.untilPath("/signin")
 
 	a.fill("#username", "ines")

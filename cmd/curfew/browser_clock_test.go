@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// TestWrongClientClock has browsers whose clocks are an hour ahead and an hour behind: they show the server's truth.
+func TestWrongClientClock(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	s.addUser("ines", "--lifetime", "30")
+	for name, shift := range map[string]string{"ahead": "+3600e3", "behind": "-3600e3"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newProfile(t).open(t, s.base, desktop)
+			b.do(atStart(`{ const now = Date.now; Date.now = () => now()` + shift + ` }`))
+			b.signIn("ines")
+			start := time.Now()
+			b.until("the countdown runs", "/^0:(5|4)\\d$/.test(document.querySelector('#countdown').innerText)", 10*time.Second)
+			b.untilIdle()
+			if took := time.Since(start); took < 25*time.Second {
+				t.Errorf("the Logout dialog came after %v, want 30 s", took)
+			}
+			left := eval[float64](b, "+"+dialog+".querySelector('.number').innerText")
+			truth := eval[float64](b, "fetch('/api/v1/session').then(r => r.json()).then(s => (Date.parse(s.ends_at) - Date.parse(s.server_time)) / 1000)")
+			if off := truth - left; off < -1 || off > 2 {
+				t.Errorf("the countdown shows %v s where %v s are left", left, truth)
+			}
+		})
+	}
+}
+
+// TestFrozenTab freezes a tab, as a browser does to save power and a laptop by sleeping, until its session is over.
+func TestFrozenTab(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	s.addUser("ines", "--lifetime", "30")
+	b := newProfile(t).open(t, s.base, desktop)
+	b.signIn("ines")
+	b.do(lifecycle(page.SetWebLifecycleStateStateFrozen))
+	time.Sleep(65 * time.Second)
+	b.do(lifecycle(page.SetWebLifecycleStateStateActive))
+	b.until("the sign-in page appears at once", "location.pathname === '/signin'", 5*time.Second)
+	b.untilText("Signed out after 30 seconds of inactivity")
+}
+
+// atStart runs a script in each page before its own.
+func atStart(js string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: js})
+		return err
+	})
+}
+
+func lifecycle(state page.SetWebLifecycleStateState) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: state})
+		return err
+	})
+}
