@@ -3,6 +3,9 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -56,3 +59,22 @@ func Hold(ctx context.Context, db *DB) (release func(), done <-chan error) {
 
 // Waiting is how many changes wait for the writer.
 func Waiting(db *DB) int { return len(db.writer.jobs) }
+
+// FailDisk has a change meet the error that SQLite gives for a file that is none of its own.
+func FailDisk(t *testing.T, db *DB) {
+	t.Helper()
+	stranger := filepath.Join(t.TempDir(), FileName)
+	if err := os.WriteFile(stranger, []byte(strings.Repeat("not a database. ", 64)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := db.reads.Exec("ATTACH ? AS stranger", stranger)
+	if primaryCode(err) == 0 {
+		_, err = db.reads.Exec("SELECT * FROM stranger.sqlite_schema")
+	}
+	if !isFatal(err) {
+		t.Fatalf("%v is no error of a failed disk", err)
+	}
+	if err := db.writer.write(context.Background(), fromMilli(0), func(*tx) error { return err }); err == nil {
+		t.Error("a change on a failed disk was made")
+	}
+}

@@ -201,3 +201,35 @@ func mustFind(t *testing.T, db *sqlite.DB, id curfew.SessionID) curfew.Record {
 	}
 	return r
 }
+
+// TestFailedDisk has the disk fail under a change: no later one may be made, nor while the program closes.
+func TestFailedDisk(t *testing.T) {
+	dir := t.TempDir()
+	db, err := sqlite.Open(t.Context(), dir, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sqlite.FailDisk(t, db)
+	select {
+	case <-db.Failed():
+	default:
+		t.Error("the program is not told")
+	}
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			_, err := db.Insert(context.Background(), storetest.T0, storetest.Record(fmt.Sprint("s", i), "amara", 0), 0, false)
+			if curfew.ErrorCode(err) != curfew.CodeUnavailable {
+				t.Errorf("Insert: %v, want CodeUnavailable", err)
+			}
+		})
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+	n, err := open(t, dir).Count(t.Context(), curfew.Query{Now: storetest.T0})
+	if err != nil || n.Sessions != 0 {
+		t.Errorf("Count = %+v, %v; want none", n, err)
+	}
+}

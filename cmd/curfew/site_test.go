@@ -18,6 +18,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/sqlite"
+	"github.com/curfewhq/curfew/storetest"
 )
 
 // do sends a request with headers, given as pairs, and returns the status.
@@ -242,5 +246,34 @@ func TestExitStatus(t *testing.T) {
 		if got := run(t.Context(), append(args, "--data", s.data), streams{strings.NewReader(""), &out, &errs}); got != want {
 			t.Errorf("curfew %s: status %d, want %d: %s", strings.Join(args, " "), got, want, errs.String())
 		}
+	}
+}
+
+// TestCommandsKeepHistory runs a command on data whose server keeps history for longer than the default.
+func TestCommandsKeepHistory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db, err := sqlite.Open(t.Context(), dir, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := storetest.Record("old", "amara", -200*24*time.Hour)
+	if _, err := db.Insert(t.Context(), r.Session.CreatedAt, r, 0, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.End(t.Context(), r.Session.CreatedAt, curfew.Selection{All: true}, curfew.Ending{Reason: curfew.ReasonSignedOut}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	(&server{t: t, data: dir}).curfew("", "sessions")
+	db, err = sqlite.Open(t.Context(), dir, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Find(t.Context(), nil, "old"); err != nil {
+		t.Errorf("after a command: %v", err)
 	}
 }
