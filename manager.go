@@ -268,7 +268,7 @@ func (c Change) Apply(s *Session) {
 
 // List returns a page of live sessions.
 func (m *Manager) List(ctx context.Context, q Query) (Page, error) {
-	q.Now, q.Limit = m.clock.Now(), pageSize(q.Limit)
+	q.Now, q.Limit = m.clock.Now(), PageSize(q.Limit)
 	if err := m.settle(ctx, q.Now); err != nil {
 		return Page{}, err
 	}
@@ -314,19 +314,12 @@ func (m *Manager) Count(ctx context.Context, q Query) (Count, error) {
 
 // History returns a page of ended sessions.
 func (m *Manager) History(ctx context.Context, q HistoryQuery) (HistoryPage, error) {
-	q.Limit = pageSize(q.Limit)
+	q.Limit = PageSize(q.Limit)
 	page, err := m.store.History(ctx, q)
 	if err != nil {
 		return HistoryPage{}, unavailable("read history", err)
 	}
 	return page, nil
-}
-
-func pageSize(limit int) int {
-	if limit <= 0 {
-		return DefaultPage
-	}
-	return min(limit, MaxPage)
 }
 
 // Watch returns events until ctx ends or the manager is closed; then the channel is closed.

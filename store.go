@@ -126,6 +126,14 @@ const (
 	DefaultPage = 50
 )
 
+// PageSize is how many entries a page with the limit holds at most.
+func PageSize(limit int) int {
+	if limit <= 0 {
+		return DefaultPage
+	}
+	return min(limit, MaxPage)
+}
+
 // Query asks for a page of live sessions.
 type Query struct {
 	Now    time.Time // set by the manager

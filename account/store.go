@@ -24,12 +24,7 @@ type Query struct {
 }
 
 // PageSize is how many accounts the page holds at most.
-func (q Query) PageSize() int {
-	if q.Limit <= 0 {
-		return curfew.DefaultPage
-	}
-	return min(q.Limit, curfew.MaxPage)
-}
+func (q Query) PageSize() int { return curfew.PageSize(q.Limit) }
 
 // Page is a part of the list of accounts.
 type Page struct {

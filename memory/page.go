@@ -44,9 +44,7 @@ func timeKey(t time.Time) string { return fmt.Sprintf("%020d", t.UnixMilli()) }
 
 // page cuts the page at the cursor out of rows, which are in order.
 func page[T any](rows []T, c curfew.Cursor, limit int, at func(T) place) (cut []T, prev, next *curfew.Cursor) {
-	if limit <= 0 {
-		limit = curfew.DefaultPage
-	}
+	limit = curfew.PageSize(limit)
 	from := 0
 	if c.ID != "" {
 		from, _ = slices.BinarySearchFunc(rows, c, func(row T, c curfew.Cursor) int {

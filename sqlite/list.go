@@ -16,7 +16,7 @@ func (db *DB) List(ctx context.Context, q curfew.Query) (curfew.Page, error) {
 	c := queried(q)
 	order.seek(c, q.Cursor)
 	rows, err := db.reads.QueryContext(ctx, "SELECT "+kept+" FROM session"+c.where()+order.by(q.Cursor.Back)+" LIMIT ?",
-		append(c.args(), limit(q.Limit)+1)...)
+		append(c.args(), curfew.PageSize(q.Limit)+1)...)
 	if err != nil {
 		return curfew.Page{}, err
 	}
@@ -24,7 +24,7 @@ func (db *DB) List(ctx context.Context, q curfew.Query) (curfew.Page, error) {
 	if err != nil {
 		return curfew.Page{}, err
 	}
-	records, prev, next := cut(records, q.Cursor, limit(q.Limit), func(r curfew.Record) curfew.Cursor {
+	records, prev, next := cut(records, q.Cursor, curfew.PageSize(q.Limit), func(r curfew.Record) curfew.Cursor {
 		return curfew.Cursor{Key: order.key(r.Session), ID: r.Session.ID}
 	})
 	return curfew.Page{Records: records, Prev: prev, Next: next}, nil
@@ -64,7 +64,7 @@ func (db *DB) History(ctx context.Context, q curfew.HistoryQuery) (curfew.Histor
 	}
 	order.seek(c, q.Cursor)
 	rows, err := db.reads.QueryContext(ctx, "SELECT "+kept+", reason, by_user, by_name, by_session, ended_at FROM history"+
-		c.where()+order.by(q.Cursor.Back)+" LIMIT ?", append(c.args(), limit(q.Limit)+1)...)
+		c.where()+order.by(q.Cursor.Back)+" LIMIT ?", append(c.args(), curfew.PageSize(q.Limit)+1)...)
 	if err != nil {
 		return curfew.HistoryPage{}, err
 	}
@@ -75,17 +75,10 @@ func (db *DB) History(ctx context.Context, q curfew.HistoryQuery) (curfew.Histor
 	if err != nil {
 		return curfew.HistoryPage{}, err
 	}
-	ended, prev, next := cut(ended, q.Cursor, limit(q.Limit), func(e curfew.Ended) curfew.Cursor {
+	ended, prev, next := cut(ended, q.Cursor, curfew.PageSize(q.Limit), func(e curfew.Ended) curfew.Cursor {
 		return curfew.Cursor{Key: timeKey(e.Ending.At), ID: e.Session.ID}
 	})
 	return curfew.HistoryPage{Ended: ended, Prev: prev, Next: next}, nil
-}
-
-func limit(n int) int {
-	if n <= 0 {
-		return curfew.DefaultPage
-	}
-	return n
 }
 
 // order is a column to sort by, with the ID to break ties.
