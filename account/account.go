@@ -30,10 +30,6 @@ func (r Role) SeesAll() bool { return r == Admin || r == Auditor }
 // Manages reports whether the role ends others' sessions and changes others' accounts.
 func (r Role) Manages() bool { return r == Admin }
 
-// EndsOwn reports whether the role ends its own account's other sessions. All do: an auditor changes nothing but
-// their own account.
-func (r Role) EndsOwn() bool { return r == Admin || r == Auditor || r == User }
-
 // below reports whether the role may do less than another.
 func (r Role) below(o Role) bool { return slices.Index(Roles, r) > slices.Index(Roles, o) }
 
@@ -48,14 +44,6 @@ type Account struct {
 	CreatedAt         time.Time
 	PasswordChangedAt time.Time
 	LastSignIn        time.Time // zero: never
-}
-
-// DisplayName is the full name or, without one, the user name.
-func (a Account) DisplayName() string {
-	if a.FullName != "" {
-		return a.FullName
-	}
-	return a.Name
 }
 
 // EnabledAdmin reports whether the account is one of those of which one must always be left.

@@ -336,15 +336,6 @@ func TestPasswordChangedAtMovesOn(t *testing.T) {
 	})
 }
 
-func TestDisplayName(t *testing.T) {
-	if got := (account.Account{Name: "amara", FullName: "Amara O"}).DisplayName(); got != "Amara O" {
-		t.Errorf("display name %q", got)
-	}
-	if got := (account.Account{Name: "amara"}).DisplayName(); got != "amara" {
-		t.Errorf("display name %q", got)
-	}
-}
-
 // stuck is a session store in which nothing can be ended for a while.
 type stuck struct {
 	curfew.Store
@@ -424,11 +415,11 @@ func TestRoles(t *testing.T) {
 	if !slices.Equal(account.Roles, []account.Role{account.Admin, account.Auditor, account.User}) {
 		t.Errorf("roles %v", account.Roles)
 	}
-	for role, may := range map[account.Role][3]bool{
-		account.Admin: {true, true, true}, account.Auditor: {true, false, true}, account.User: {false, false, true}, "": {}, "root": {},
+	for role, may := range map[account.Role][2]bool{
+		account.Admin: {true, true}, account.Auditor: {true, false}, account.User: {}, "": {}, "root": {},
 	} {
-		if got := [3]bool{role.SeesAll(), role.Manages(), role.EndsOwn()}; got != may {
-			t.Errorf("%q sees all, manages, ends own: %v, want %v", role, got, may)
+		if got := [2]bool{role.SeesAll(), role.Manages()}; got != may {
+			t.Errorf("%q sees all, manages: %v, want %v", role, got, may)
 		}
 	}
 }
