@@ -150,8 +150,8 @@ func (c *cache) update(user UserID, now time.Time, f func(*Session)) {
 	})
 }
 
-// wrote notes that the store has activity of a session as of t.
-func (c *cache) wrote(h TokenHash, t time.Time) {
+// wrote notes that the store has activity of a session.
+func (c *cache) wrote(h TokenHash, t Touch) {
 	s := c.shard(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,8 +159,11 @@ func (c *cache) wrote(h TokenHash, t time.Time) {
 	if e := s.entries[h]; e != nil {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		e.written = later(e.written, t)
-		e.session.LastActive = later(e.session.LastActive, t)
+		e.written = later(e.written, t.At)
+		e.session.LastActive = later(e.session.LastActive, t.At)
+		if t.Authenticated {
+			e.session.AuthenticatedAt = later(e.session.AuthenticatedAt, t.At)
+		}
 	}
 }
 

@@ -109,7 +109,7 @@ func (m *Manager) find(ctx context.Context, hash *TokenHash, id SessionID) (Reco
 // writeFirst answers a check whose activity comes so late that a sweeper could overtake it in the queue. If it can't
 // be written the session goes on as if it had been passive: nothing is acknowledged that could be lost.
 func (m *Manager) writeFirst(ctx context.Context, s Session, hash TokenHash, now time.Time) (Session, error) {
-	err := m.write(ctx, s, hash, now)
+	err := m.write(ctx, s, hash, Touch{ID: s.ID, At: now})
 	switch {
 	case ErrorCode(err) == CodeUnavailable:
 		m.log.Error("activity was not counted", "session", s.ID, "error", err)
@@ -123,10 +123,10 @@ func (m *Manager) writeFirst(ctx context.Context, s Session, hash TokenHash, now
 
 // write puts activity into the store, after what s has that may not be there yet: by the store's own knowledge the
 // session may be over. It returns an *EndedError if it has ended before.
-func (m *Manager) write(ctx context.Context, s Session, hash TokenHash, now time.Time) error {
+func (m *Manager) write(ctx context.Context, s Session, hash TokenHash, t Touch) error {
 	ctx, cancel := change(ctx)
 	defer cancel()
-	live, err := m.store.Touch(ctx, now, []Touch{{s.ID, s.LastActive}, {s.ID, now}})
+	live, err := m.store.Touch(ctx, t.At, []Touch{{ID: s.ID, At: s.LastActive}, t})
 	if err != nil {
 		return unavailable("write activity", err)
 	}
@@ -138,7 +138,7 @@ func (m *Manager) write(ctx context.Context, s Session, hash TokenHash, now time
 		ending, _ := s.Due(s.EndsAt())
 		return &EndedError{Ended{s, ending}}
 	}
-	m.cache.wrote(hash, now)
+	m.cache.wrote(hash, t)
 	m.hub.publish(Event{EventChanged, s.ID, s.User.ID})
 	return nil
 }

@@ -119,7 +119,7 @@ func (m *Manager) Start(ctx context.Context, st Start) (Session, Token, error) {
 	now, token := m.clock.Now(), NewToken()
 	r := Record{Hash: token.Hash(), Session: Session{
 		ID: newSessionID(), User: st.User, Credential: st.Credential, Client: st.Client,
-		CreatedAt: now, LastActive: now, Lifetime: st.Lifetime, Grace: st.Grace, ExpiresAt: now.Add(m.policy.MaxAge),
+		CreatedAt: now, AuthenticatedAt: now, LastActive: now, Lifetime: st.Lifetime, Grace: st.Grace, ExpiresAt: now.Add(m.policy.MaxAge),
 	}}
 	if err := m.settle(ctx, now); err != nil {
 		return Session{}, Token{}, err
@@ -154,16 +154,26 @@ func (m *Manager) Get(ctx context.Context, id SessionID) (Session, error) {
 
 // Extend starts the inactivity of a live session anew, as the Extend Session button does; the absolute limit stays.
 func (m *Manager) Extend(ctx context.Context, id SessionID) (Session, error) {
-	r, err := m.find(ctx, nil, id)
+	return m.writeNow(ctx, Touch{ID: id})
+}
+
+// Authenticated notes that the user of a live session has just proved once more who they are, which is activity too.
+func (m *Manager) Authenticated(ctx context.Context, id SessionID) (Session, error) {
+	return m.writeNow(ctx, Touch{ID: id, Authenticated: true})
+}
+
+// writeNow writes activity of this moment, and returns the session with it.
+func (m *Manager) writeNow(ctx context.Context, t Touch) (Session, error) {
+	r, err := m.find(ctx, nil, t.ID)
 	if err != nil {
 		return Session{}, err
 	}
-	now := m.clock.Now()
-	s, err := m.check(ctx, r.Hash, now, Passive)
+	t.At = m.clock.Now()
+	s, err := m.check(ctx, r.Hash, t.At, Passive)
 	if err != nil {
 		return Session{}, err
 	}
-	if err := m.write(ctx, s, r.Hash, now); err != nil {
+	if err := m.write(ctx, s, r.Hash, t); err != nil {
 		return Session{}, err
 	}
 	return m.check(ctx, r.Hash, m.clock.Now(), Passive)

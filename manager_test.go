@@ -167,6 +167,28 @@ func TestExtend(t *testing.T) {
 	})
 }
 
+func TestAuthenticated(t *testing.T) {
+	inBubble(t, curfew.Options{}, func(t *testing.T, m *curfew.Manager) {
+		s, token := start(t, m, amara)
+		equal(t, "AuthenticatedAt at the start", s.AuthenticatedAt, s.CreatedAt)
+		time.Sleep(200 * time.Second)
+		accepted(t, m, token, curfew.Active)
+		equal(t, "AuthenticatedAt after activity", accepted(t, m, token, curfew.Passive).AuthenticatedAt, s.CreatedAt)
+		time.Sleep(200 * time.Second)
+		got, err := m.Authenticated(t.Context(), s.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "AuthenticatedAt", got.AuthenticatedAt, m.Now())
+		equal(t, "LastActive", got.LastActive, m.Now())
+		equal(t, "AuthenticatedAt in the next check", accepted(t, m, token, curfew.Passive).AuthenticatedAt, m.Now())
+		time.Sleep(330 * time.Second)
+		if _, err := m.Authenticated(t.Context(), s.ID); curfew.ErrorCode(err) != curfew.CodeEnded {
+			t.Errorf("Authenticated after the end: %v", err)
+		}
+	})
+}
+
 func TestSweeperMovesToHistory(t *testing.T) {
 	inBubble(t, curfew.Options{}, func(t *testing.T, m *curfew.Manager) {
 		s, token := start(t, m, amara)

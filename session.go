@@ -35,15 +35,16 @@ type Client struct {
 //	last activity ──── Lifetime ────▶ IdleAt ── Grace ──▶ EndsAt
 //	                   active                  expiring   ended
 type Session struct {
-	ID         SessionID
-	User       User
-	Credential Credential
-	Client     Client
-	CreatedAt  time.Time
-	LastActive time.Time
-	Lifetime   time.Duration // the inactivity allowed
-	Grace      time.Duration // how long the Logout dialog stands after it; 0 where nothing can show one
-	ExpiresAt  time.Time     // the absolute limit, which no activity moves
+	ID              SessionID
+	User            User
+	Credential      Credential
+	Client          Client
+	CreatedAt       time.Time
+	AuthenticatedAt time.Time // when its user last proved who they are: at the sign-in, or later in the session
+	LastActive      time.Time
+	Lifetime        time.Duration // the inactivity allowed
+	Grace           time.Duration // how long the Logout dialog stands after it; 0 where nothing can show one
+	ExpiresAt       time.Time     // the absolute limit, which no activity moves
 }
 
 // State is where a session stands on its clock.

@@ -67,8 +67,9 @@ type Record struct {
 
 // Touch is one piece of activity.
 type Touch struct {
-	ID SessionID
-	At time.Time
+	ID            SessionID
+	At            time.Time
+	Authenticated bool // the user proved who they are: AuthenticatedAt moves as well
 }
 
 // Change is what changes in all live sessions of a user. Nil fields stay.

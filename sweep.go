@@ -160,7 +160,7 @@ func (m *Manager) flushBatch(ctx context.Context, batch []*entry) error {
 	touches := make([]Touch, len(batch))
 	for i, e := range batch {
 		e.mu.Lock()
-		touches[i] = Touch{e.id, e.session.LastActive}
+		touches[i] = Touch{ID: e.id, At: e.session.LastActive}
 		e.mu.Unlock()
 	}
 	live, err := m.store.Touch(ctx, m.clock.Now(), touches)

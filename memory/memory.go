@@ -98,22 +98,29 @@ func (s *Sessions) Touch(ctx context.Context, now time.Time, touches []curfew.To
 	defer unlock()
 	live := make([]bool, len(touches))
 	for i, t := range touches {
-		live[i] = touch(s.live[t.ID], t.At)
+		live[i] = touch(s.live[t.ID], t)
 	}
 	return live, nil
 }
 
-func touch(r *curfew.Record, at time.Time) bool {
+func touch(r *curfew.Record, t curfew.Touch) bool {
 	if r == nil {
 		return false
 	}
-	if _, due := r.Session.Due(at); due {
+	if _, due := r.Session.Due(t.At); due {
 		return false
 	}
-	if at.After(r.Session.LastActive) {
-		r.Session.LastActive = at
+	advance(&r.Session.LastActive, t.At)
+	if t.Authenticated {
+		advance(&r.Session.AuthenticatedAt, t.At)
 	}
 	return true
+}
+
+func advance(at *time.Time, to time.Time) {
+	if to.After(*at) {
+		*at = to
+	}
 }
 
 // Update implements curfew.Store.

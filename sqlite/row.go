@@ -16,7 +16,7 @@ func values(r curfew.Record) []any {
 	return []any{
 		string(s.ID), r.Hash[:], string(s.User.ID), s.User.Name, s.User.FullName,
 		string(s.Credential), s.Client.Origin, s.Client.Device,
-		milli(s.CreatedAt), milli(s.LastActive), s.Lifetime.Milliseconds(), s.Grace.Milliseconds(), milli(s.ExpiresAt),
+		milli(s.CreatedAt), milli(s.AuthenticatedAt), milli(s.LastActive), s.Lifetime.Milliseconds(), s.Grace.Milliseconds(), milli(s.ExpiresAt),
 	}
 }
 
@@ -36,11 +36,11 @@ func scanEnded(row scanner) (curfew.Record, curfew.Ending, error) {
 func scanKept(row scanner, more ...any) (curfew.Record, error) {
 	var r curfew.Record
 	var hash []byte
-	var created, active, lifetime, grace, expires int64
+	var created, authenticated, active, lifetime, grace, expires int64
 	s := &r.Session
 	dest := []any{
 		&s.ID, &hash, &s.User.ID, &s.User.Name, &s.User.FullName, &s.Credential, &s.Client.Origin, &s.Client.Device,
-		&created, &active, &lifetime, &grace, &expires,
+		&created, &authenticated, &active, &lifetime, &grace, &expires,
 	}
 	if err := row.Scan(append(dest, more...)...); err != nil {
 		return curfew.Record{}, err
@@ -49,7 +49,8 @@ func scanKept(row scanner, more ...any) (curfew.Record, error) {
 		return curfew.Record{}, fmt.Errorf("session %s: hash of %d bytes", s.ID, len(hash))
 	}
 	copy(r.Hash[:], hash)
-	s.CreatedAt, s.LastActive, s.ExpiresAt = fromMilli(created), fromMilli(active), fromMilli(expires)
+	s.CreatedAt, s.AuthenticatedAt = fromMilli(created), fromMilli(authenticated)
+	s.LastActive, s.ExpiresAt = fromMilli(active), fromMilli(expires)
 	s.Lifetime, s.Grace = time.Duration(lifetime)*time.Millisecond, time.Duration(grace)*time.Millisecond
 	return r, nil
 }

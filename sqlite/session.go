@@ -13,7 +13,7 @@ import (
 
 // kept are the columns that live sessions and history share, in the order of values and scan.
 const kept = "id, hash, user_id, user_name, full_name, credential, origin, device, " +
-	"created_at, last_active, lifetime, grace, expires_at"
+	"created_at, authenticated_at, last_active, lifetime, grace, expires_at"
 
 // Insert implements curfew.Store.
 func (db *DB) Insert(ctx context.Context, now time.Time, r curfew.Record, most int, refuse bool) ([]curfew.SessionID, error) {
@@ -33,7 +33,7 @@ func (db *DB) Insert(ctx context.Context, now time.Time, r curfew.Record, most i
 			}
 		}
 		replaced = surplus
-		_, err = t.exec("INSERT INTO session ("+kept+", search) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		_, err = t.exec("INSERT INTO session ("+kept+", search) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			append(values(r), r.Session.SearchText())...)
 		return err
 	})
@@ -84,8 +84,11 @@ func (db *DB) Touch(ctx context.Context, now time.Time, touches []curfew.Touch) 
 	err := db.writer.write(ctx, now, func(t *tx) error {
 		for i, touch := range touches {
 			at := milli(touch.At)
-			res, err := t.exec("UPDATE session SET last_active = max(last_active, ?) WHERE id = ? AND ends_at > ?",
-				at, string(touch.ID), at)
+			set := "last_active = max(last_active, ?1)"
+			if touch.Authenticated {
+				set += ", authenticated_at = max(authenticated_at, ?1)"
+			}
+			res, err := t.exec("UPDATE session SET "+set+" WHERE id = ?2 AND ends_at > ?1", at, string(touch.ID))
 			if err != nil {
 				return err
 			}

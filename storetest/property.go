@@ -38,6 +38,7 @@ func RunProperty(t *testing.T, checks int, boot func(old curfew.Store, crash boo
 				"check":         w.check,
 				"check again":   w.check, // the commonest operation
 				"extend":        w.extend,
+				"authenticate":  w.authenticate,
 				"end":           w.end,
 				"end many":      w.endMany,
 				"set lifetime":  w.setLifetime,
@@ -178,6 +179,20 @@ func (w *world) checkOne(t *rapid.T, m *modelled, act curfew.Activity) {
 func (w *world) extend(t *rapid.T) {
 	m, now := w.pick(t), w.manager.Now()
 	s, err := w.manager.Extend(context.Background(), m.session.ID)
+	w.wrote(t, m, now, s, err)
+}
+
+func (w *world) authenticate(t *rapid.T) {
+	m, now := w.pick(t), w.manager.Now()
+	s, err := w.manager.Authenticated(context.Background(), m.session.ID)
+	if err == nil {
+		m.session.AuthenticatedAt = now
+	}
+	w.wrote(t, m, now, s, err)
+}
+
+// wrote notes the answer to activity that is written before it.
+func (w *world) wrote(t *rapid.T, m *modelled, now time.Time, s curfew.Session, err error) {
 	m.answered(t, now, s, err)
 	if err == nil {
 		m.active(t, now, s)

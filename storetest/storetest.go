@@ -61,7 +61,7 @@ func Record(id string, user string, at time.Duration) curfew.Record {
 			User:       curfew.User{ID: curfew.UserID("id-" + user), Name: user, FullName: "Full " + user},
 			Credential: curfew.CredentialPassword,
 			Client:     curfew.Client{Origin: "192.0.2.7", Device: "Chrome 156 on macOS"},
-			CreatedAt:  T0.Add(at), LastActive: T0.Add(at),
+			CreatedAt:  T0.Add(at), AuthenticatedAt: T0.Add(at), LastActive: T0.Add(at),
 			Lifetime: 300 * time.Second, Grace: 30 * time.Second, ExpiresAt: T0.Add(at + 24*time.Hour),
 		},
 	}
@@ -220,11 +220,16 @@ func testTouch(t *testing.T, s curfew.Store) {
 	if _, err := s.Find(t.Context(), nil, "none"); !errors.Is(err, curfew.ErrNoSession) {
 		t.Error("touching inserted a session")
 	}
+	equal(t, "AuthenticatedAt after activity", find(t, s, "b").Session.AuthenticatedAt, T0)
+	touch(30*time.Second, curfew.Touch{ID: "b", At: T0.Add(30 * time.Second), Authenticated: true})
+	touch(30*time.Second, curfew.Touch{ID: "b", At: T0.Add(5 * time.Second), Authenticated: true})
+	equal(t, "b after authenticating", find(t, s, "b").Session.LastActive, T0.Add(30*time.Second))
+	equal(t, "AuthenticatedAt", find(t, s, "b").Session.AuthenticatedAt, T0.Add(30*time.Second))
 	// To the millisecond: a ends at T0+10+330 s.
 	if live := touch(339_999*time.Millisecond, curfew.Touch{ID: "a", At: T0.Add(339_999 * time.Millisecond)}); !live[0] {
 		t.Error("a touch 1 ms before the end was refused")
 	}
-	if live := touch(350*time.Second, curfew.Touch{ID: "b", At: T0.Add(350 * time.Second)}); live[0] {
+	if live := touch(360*time.Second, curfew.Touch{ID: "b", At: T0.Add(360 * time.Second)}); live[0] {
 		t.Error("a touch at the end was taken")
 	}
 }

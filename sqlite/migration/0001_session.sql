@@ -2,21 +2,22 @@
 
 -- +goose Up
 CREATE TABLE session (
-    id          TEXT    NOT NULL PRIMARY KEY,
-    hash        BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),
-    user_id     TEXT    NOT NULL,
-    user_name   TEXT    NOT NULL,
-    full_name   TEXT    NOT NULL,
-    credential  TEXT    NOT NULL,
-    origin      TEXT    NOT NULL,
-    device      TEXT    NOT NULL,
-    created_at  INTEGER NOT NULL,
-    last_active INTEGER NOT NULL,
-    lifetime    INTEGER NOT NULL CHECK (lifetime > 0),
-    grace       INTEGER NOT NULL CHECK (grace >= 0),
-    expires_at  INTEGER NOT NULL,
-    search      TEXT    NOT NULL, -- Session.SearchText
-    ends_at     INTEGER NOT NULL GENERATED ALWAYS AS (min(last_active + lifetime + grace, expires_at)) VIRTUAL
+    id               TEXT    NOT NULL PRIMARY KEY,
+    hash             BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),
+    user_id          TEXT    NOT NULL,
+    user_name        TEXT    NOT NULL,
+    full_name        TEXT    NOT NULL,
+    credential       TEXT    NOT NULL,
+    origin           TEXT    NOT NULL,
+    device           TEXT    NOT NULL,
+    created_at       INTEGER NOT NULL,
+    authenticated_at INTEGER NOT NULL,
+    last_active      INTEGER NOT NULL,
+    lifetime         INTEGER NOT NULL CHECK (lifetime > 0),
+    grace            INTEGER NOT NULL CHECK (grace >= 0),
+    expires_at       INTEGER NOT NULL,
+    search           TEXT    NOT NULL, -- Session.SearchText
+    ends_at          INTEGER NOT NULL GENERATED ALWAYS AS (min(last_active + lifetime + grace, expires_at)) VIRTUAL
 ) STRICT;
 CREATE INDEX session_user ON session (user_id);
 CREATE INDEX session_ends_at ON session (ends_at);
@@ -25,25 +26,26 @@ CREATE INDEX session_started ON session (created_at, id);
 CREATE INDEX session_user_name ON session (user_name COLLATE NOCASE, id);
 
 CREATE TABLE history (
-    id          TEXT    NOT NULL PRIMARY KEY,
-    hash        BLOB    NOT NULL UNIQUE,
-    user_id     TEXT    NOT NULL,
-    user_name   TEXT    NOT NULL,
-    full_name   TEXT    NOT NULL,
-    credential  TEXT    NOT NULL,
-    origin      TEXT    NOT NULL,
-    device      TEXT    NOT NULL,
-    created_at  INTEGER NOT NULL,
-    last_active INTEGER NOT NULL,
-    lifetime    INTEGER NOT NULL,
-    grace       INTEGER NOT NULL,
-    expires_at  INTEGER NOT NULL,
-    search      TEXT    NOT NULL,
-    reason      TEXT    NOT NULL,
-    by_user     TEXT    NOT NULL,
-    by_name     TEXT    NOT NULL,
-    by_session  TEXT    NOT NULL,
-    ended_at    INTEGER NOT NULL
+    id               TEXT    NOT NULL PRIMARY KEY,
+    hash             BLOB    NOT NULL UNIQUE,
+    user_id          TEXT    NOT NULL,
+    user_name        TEXT    NOT NULL,
+    full_name        TEXT    NOT NULL,
+    credential       TEXT    NOT NULL,
+    origin           TEXT    NOT NULL,
+    device           TEXT    NOT NULL,
+    created_at       INTEGER NOT NULL,
+    authenticated_at INTEGER NOT NULL,
+    last_active      INTEGER NOT NULL,
+    lifetime         INTEGER NOT NULL,
+    grace            INTEGER NOT NULL,
+    expires_at       INTEGER NOT NULL,
+    search           TEXT    NOT NULL,
+    reason           TEXT    NOT NULL,
+    by_user          TEXT    NOT NULL,
+    by_name          TEXT    NOT NULL,
+    by_session       TEXT    NOT NULL,
+    ended_at         INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX history_ended_at ON history (ended_at, id);
 CREATE INDEX history_user ON history (user_id, ended_at);
