@@ -26,10 +26,6 @@ func (s *Service) SetPassword(ctx context.Context, by curfew.Actor, id curfew.Us
 // one: if not, CodeDenied with Field "current_password"; failures are limited as those of SignIn are. It ends the
 // owner's other sessions if endOthers is set and returns how many.
 func (s *Service) ChangePassword(ctx context.Context, by curfew.Actor, current, password string, endOthers bool) (int, error) {
-	session, err := s.sessions.Get(ctx, by.Session)
-	if err != nil {
-		return 0, err
-	}
 	acc, err := s.Get(ctx, by.User)
 	if err != nil {
 		return 0, err
@@ -37,14 +33,11 @@ func (s *Service) ChangePassword(ctx context.Context, by curfew.Actor, current, 
 	if err := checkPassword(password, acc.Name); err != nil {
 		return 0, err
 	}
-	proven, err := s.prove(ctx, acc.Name, current, session.Client.Origin)
-	if errors.Is(err, ErrSignIn) {
-		return 0, &curfew.Error{Code: curfew.CodeDenied, Field: "current_password", Message: "is wrong"}
-	}
+	acc, err = s.reauthenticate(ctx, by, current)
 	if err != nil {
 		return 0, err
 	}
-	if err := s.replacePassword(ctx, proven.Account, password); err != nil {
+	if err := s.replacePassword(ctx, acc, password); err != nil {
 		return 0, err
 	}
 	s.log.Info("password changed", "user", acc.Name, "session", by.Session)
@@ -53,6 +46,37 @@ func (s *Service) ChangePassword(ctx context.Context, by curfew.Actor, current, 
 	}
 	n, err := s.end(ctx, curfew.Selection{User: by.User, Except: by.Session}, curfew.ReasonPasswordChanged, by)
 	return n, behind(err)
+}
+
+// RecentFor is how long a password counts, after it was given in a session, for the sensitive things done in it.
+const RecentFor = 10 * time.Minute
+
+// IsRecent reports whether the session's user gave their password in it no longer than RecentFor ago.
+func (s *Service) IsRecent(session curfew.Session) bool {
+	return s.sessions.Now().Sub(session.AuthenticatedAt) < RecentFor
+}
+
+// Reauthenticate has the owner of by.Session, which must be live, give their password once more. A wrong one is
+// CodeDenied with Field "current_password"; failures are limited as those of SignIn are.
+func (s *Service) Reauthenticate(ctx context.Context, by curfew.Actor, password string) error {
+	_, err := s.reauthenticate(ctx, by, password)
+	return err
+}
+
+func (s *Service) reauthenticate(ctx context.Context, by curfew.Actor, password string) (Account, error) {
+	session, err := s.sessions.Get(ctx, by.Session)
+	if err != nil {
+		return Account{}, err
+	}
+	proven, err := s.prove(ctx, session.User.Name, password, session.Client.Origin)
+	if errors.Is(err, ErrSignIn) {
+		return Account{}, &curfew.Error{Code: curfew.CodeDenied, Field: "current_password", Message: "is wrong"}
+	}
+	if err != nil {
+		return Account{}, err
+	}
+	_, err = s.sessions.Authenticated(ctx, session.ID)
+	return proven.Account, err
 }
 
 // replacePassword gives the account a new password, if it still has the one it had. PasswordChangedAt always moves on,

@@ -304,6 +304,51 @@ func TestChangePasswordIsLimited(t *testing.T) {
 	})
 }
 
+func TestReauthenticate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		acc := h.add("amara", account.User)
+		session, token := h.mustSignIn("amara", homeAddr)
+		recent := func() bool {
+			s, err := h.sessions.Check(t.Context(), token, curfew.Active)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return h.service.IsRecent(s)
+		}
+		for range 2 {
+			if !recent() {
+				t.Error("a password just given is not recent")
+			}
+			for range 3 {
+				time.Sleep(account.RecentFor / 3)
+				recent() // keeps the session
+			}
+			if recent() {
+				t.Errorf("a password is recent after %v", account.RecentFor)
+			}
+			err := h.service.Reauthenticate(t.Context(), actor(acc, session), wrongPassword)
+			wantCode(t, "a wrong password", err, curfew.CodeDenied, "current_password")
+			if recent() {
+				t.Error("a wrong password is recent")
+			}
+			if err := h.service.Reauthenticate(t.Context(), actor(acc, session), rightPassword); err != nil {
+				t.Error(err)
+			}
+		}
+		h.fail(9, "amara", homeAddr) // the tenth was above
+		err := h.service.Reauthenticate(t.Context(), actor(acc, session), rightPassword)
+		wantCode(t, "after too many failures", err, curfew.CodeLimited, "")
+		if _, err := h.sessions.End(t.Context(), session.ID, curfew.Ending{Reason: curfew.ReasonSignedOut}); err != nil {
+			t.Fatal(err)
+		}
+		err = h.service.Reauthenticate(t.Context(), actor(acc, session), rightPassword)
+		if curfew.ErrorCode(err) != curfew.CodeEnded {
+			t.Errorf("in an ended session: %v", err)
+		}
+	})
+}
+
 func TestChangePasswordNeedsASession(t *testing.T) {
 	h := newHouse(t)
 	acc := h.add("amara", account.User)
