@@ -1,6 +1,10 @@
 package console
 
-import "github.com/curfewhq/curfew"
+import (
+	"net/http"
+
+	"github.com/curfewhq/curfew"
+)
 
 // confirmPage asks, with a box to tick, before sessions end or an account is deleted.
 type confirmPage struct {
@@ -10,7 +14,9 @@ type confirmPage struct {
 	Action string // where to post
 	Button string
 	BackTo string
+	Ticked bool
 	Error  string // beside the box
+	Proof  proof
 }
 
 func (*confirmPage) file() string { return "confirm" }
@@ -66,7 +72,7 @@ func (c *console) confirmEnd(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{page: newEndPage(r, s)}, nil
+	return c.ask(r, newEndPage(r, s)), nil
 }
 
 func (c *console) end(r *request) (answer, error) {
@@ -74,8 +80,8 @@ func (c *console) end(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if !r.ticked() {
-		return unticked(newEndPage(r, s)), nil
+	if again, ok, err := c.confirmed(r, newEndPage(r, s)); err != nil || !ok {
+		return again, err
 	}
 	_, err = c.Sessions.End(r.Context(), s.ID, curfew.Ending{Reason: curfew.ReasonTerminated, By: r.actor()})
 	if err != nil {
@@ -84,9 +90,24 @@ func (c *console) end(r *request) (answer, error) {
 	return answer{location: homePath, notice: notice{Code: "session-ended", Arg: s.User.Name}}, nil
 }
 
-func unticked(p *confirmPage) answer {
-	p.Error = notTicked
-	return invalid("confirm", notTicked).answer(p)
+// ask shows the page that asks for a confirmation.
+func (c *console) ask(r *request, p *confirmPage) answer {
+	p.Proof = c.newProof(r)
+	return answer{page: p}
+}
+
+// confirmed reports whether the posted page is confirmed. If not, it returns the page that says what is missing.
+func (c *console) confirmed(r *request, p *confirmPage) (again answer, ok bool, err error) {
+	p.Proof, p.Ticked = c.newProof(r), r.ticked()
+	f, err := c.prove(r, &p.Proof)
+	if err != nil {
+		return answer{}, false, err
+	}
+	if !p.Ticked {
+		p.Error = notTicked
+		f.status = http.StatusUnprocessableEntity
+	}
+	return f.answer(p), f.status == 0, nil
 }
 
 // others selects what Terminate Other Sessions ends: all other sessions for an admin, else the sender's own others.
@@ -132,15 +153,18 @@ func endOthersText(n int, everybodys bool) string {
 
 func (c *console) confirmEndOthers(r *request) (answer, error) {
 	n, err := c.countOthers(r)
-	return answer{page: newEndOthersPage(r, n)}, err
+	return c.ask(r, newEndOthersPage(r, n)), err
 }
 
 func (c *console) endOthers(r *request) (answer, error) {
-	if !r.ticked() {
-		n, err := c.countOthers(r)
-		return unticked(newEndOthersPage(r, n)), err
+	n, err := c.countOthers(r)
+	if err != nil {
+		return answer{}, err
 	}
-	n, err := c.Sessions.EndAll(r.Context(), others(r), curfew.Ending{Reason: curfew.ReasonTerminated, By: r.actor()})
+	if again, ok, err := c.confirmed(r, newEndOthersPage(r, n)); err != nil || !ok {
+		return again, err
+	}
+	n, err = c.Sessions.EndAll(r.Context(), others(r), curfew.Ending{Reason: curfew.ReasonTerminated, By: r.actor()})
 	if err != nil {
 		return answer{}, err
 	}

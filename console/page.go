@@ -121,10 +121,11 @@ func parsePages(a assets) map[string]*template.Template {
 
 func pageFuncs(a assets) template.FuncMap {
 	return template.FuncMap{
-		"asset":    a.url,
-		"grouped":  grouped,
-		"plural":   plural,
-		"inDialog": func() template.HTMLAttr { return inDialog },
+		"asset":     a.url,
+		"grouped":   grouped,
+		"plural":    plural,
+		"recentFor": recentFor,
+		"inDialog":  func() template.HTMLAttr { return inDialog },
 		"icon": func(name string) template.HTML {
 			return template.HTML(`<svg class="icon" aria-hidden="true"><use href="` +
 				template.HTMLEscapeString(a.url("vendor/icons.svg")+"#"+name) + `"></use></svg>`)

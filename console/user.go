@@ -11,6 +11,8 @@ type passwordPage struct {
 	Username string
 	Action   string
 	Ends     string // what ends with it
+	Ticked   bool
+	Proof    proof
 	Errors   fieldErrors
 }
 
@@ -30,6 +32,8 @@ func (c *console) newPasswordPage(r *request) (*passwordPage, error) {
 		Username: a.Name,
 		Action:   r.URL.Path,
 		Ends:     "End " + plural(n, "session", "sessions") + " of " + a.Name + " at once",
+		Ticked:   r.ticked(),
+		Proof:    c.newProof(r),
 	}, err
 }
 
@@ -49,8 +53,11 @@ func (c *console) setPassword(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	var f refusal
+	f, err := c.prove(r, &p.Proof)
 	switch {
+	case err != nil:
+		return answer{}, err
+	case f.status != 0:
 	case r.field("password") != r.field("repeat"):
 		f = invalid("repeat", differs)
 	case !r.ticked():
@@ -90,7 +97,10 @@ func (c *console) newDeletePage(r *request) (*confirmPage, account.Account, erro
 
 func (c *console) confirmDelete(r *request) (answer, error) {
 	p, _, err := c.newDeletePage(r)
-	return answer{page: p}, err
+	if err != nil {
+		return answer{}, err
+	}
+	return c.ask(r, p), nil
 }
 
 func (c *console) deleteUser(r *request) (answer, error) {
@@ -98,8 +108,8 @@ func (c *console) deleteUser(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if !r.ticked() {
-		return unticked(p), nil
+	if again, ok, err := c.confirmed(r, p); err != nil || !ok {
+		return again, err
 	}
 	if err := c.Accounts.Delete(r.Context(), r.actor(), a.ID); err != nil {
 		f, err := refused(err, "confirm")

@@ -91,22 +91,25 @@ type userPage struct {
 	Enabled  bool
 	Action   string
 	Confirm  string // what ends if it is saved, beside a box to tick; empty if nothing does
+	Ticked   bool
+	Proof    proof
 	Errors   fieldErrors
 }
 
 func (*userPage) file() string { return "user" }
 
-func (c *console) newUserForm(*request) (answer, error) {
+func (c *console) newUserForm(r *request) (answer, error) {
 	return answer{page: &userPage{
 		frame:    frame{Title: "Add user", Nav: "users"},
 		Roles:    roleOptions(account.User),
 		Lifetime: newLifetimeField(strconv.Itoa(seconds(curfew.DefaultLifetime))),
 		Action:   "/users/new",
+		Proof:    c.newProof(r),
 	}}, nil
 }
 
 // typedUserPage is the form as it was posted.
-func typedUserPage(r *request) *userPage {
+func (c *console) typedUserPage(r *request) *userPage {
 	return &userPage{
 		frame:    frame{Title: "Add user", Nav: "users"},
 		Username: r.field("username"),
@@ -115,6 +118,8 @@ func typedUserPage(r *request) *userPage {
 		Lifetime: newLifetimeField(r.field("seconds")),
 		Enabled:  r.field("enabled") != "",
 		Action:   r.URL.Path,
+		Ticked:   r.ticked(),
+		Proof:    c.newProof(r),
 		Errors:   fieldErrors{},
 	}
 }
@@ -136,7 +141,10 @@ func (p *userPage) refuse(f refusal) answer {
 }
 
 func (c *console) addUser(r *request) (answer, error) {
-	p := typedUserPage(r)
+	p := c.typedUserPage(r)
+	if f, err := c.prove(r, &p.Proof); err != nil || f.status != 0 {
+		return p.refuse(f), err
+	}
 	d, err := parseLifetime(r.field("seconds"))
 	switch {
 	case err != nil:
@@ -170,6 +178,7 @@ func (c *console) editUserForm(r *request) (answer, error) {
 		Lifetime: newLifetimeField(strconv.Itoa(seconds(a.Lifetime))),
 		Enabled:  a.Enabled,
 		Action:   r.URL.Path,
+		Proof:    c.newProof(r),
 	}}, err
 }
 
@@ -178,8 +187,11 @@ func (c *console) editUser(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	p := typedUserPage(r)
+	p := c.typedUserPage(r)
 	p.Title, p.ID, p.Username = "Edit "+a.Name, a.ID, a.Name
+	if f, err := c.prove(r, &p.Proof); err != nil || f.status != 0 {
+		return p.refuse(f), err
+	}
 	change, err := userChange(r, a)
 	if err != nil {
 		return p.refuse(invalid("seconds", lifetimeError)), nil
