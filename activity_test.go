@@ -242,9 +242,9 @@ func (f *full) Touch(ctx context.Context, now time.Time, touches []curfew.Touch)
 	return f.Store.Touch(ctx, now, touches)
 }
 
-func (f *full) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (int, error) {
+func (f *full) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (int, []curfew.Key, error) {
 	if f.full.Load() && !sel.Due { // the sweeper may still find a corner
-		return 0, errFull
+		return 0, nil, errFull
 	}
 	return f.Store.End(ctx, now, sel, e)
 }

@@ -1,9 +1,6 @@
 package curfew
 
-import (
-	"sync"
-	"time"
-)
+import "sync"
 
 const cacheShards = 64
 
@@ -19,26 +16,6 @@ type shard struct {
 	mu      sync.RWMutex
 	entries map[TokenHash]*entry
 	epoch   uint64 // of changes past the entries
-}
-
-// entry is a session in memory.
-type entry struct {
-	hash TokenHash
-	id   SessionID
-	user UserID
-
-	mu      sync.Mutex
-	session Session
-	written time.Time // LastActive as the store has it
-	queued  bool      // newer activity waits to be written
-	gone    bool      // no longer in the cache: find the session again
-}
-
-// storedEnd is when the session ends as far as the store knows. The caller holds e.mu.
-func (e *entry) storedEnd() time.Time {
-	s := e.session
-	s.LastActive = e.written
-	return s.EndsAt()
 }
 
 func newCache(size int) *cache {
@@ -81,7 +58,7 @@ func (c *cache) add(r Record, epoch uint64) (e *entry, full bool) {
 	if len(s.entries) >= c.most && !s.evict() {
 		return nil, true
 	}
-	e = &entry{hash: r.Hash, id: r.Session.ID, user: r.Session.User.ID, session: r.Session, written: r.Session.LastActive}
+	e = newEntry(r)
 	s.entries[r.Hash] = e
 	return e, false
 }
@@ -118,30 +95,45 @@ func (c *cache) remove(h TokenHash) {
 	s.drop(h)
 }
 
-// removeIf drops the entries of all sessions that have ended. If the store has not said so for sure, those with activity
-// to write stay: writing it will tell.
-func (c *cache) removeIf(sure bool, ended func(Session) bool) {
+// doubt drops the entries of sessions that may have ended, so that the store is asked. Those with activity to write stay:
+// writing it will tell.
+func (c *cache) doubt(ended func(Session) bool) {
 	c.each(func(s *shard, h TokenHash, e *entry) {
 		e.mu.Lock()
-		ends := ended(e.session) && (sure || !e.queued)
+		drop := ended(e.session()) && !e.queued
 		e.mu.Unlock()
-		if ends {
+		if drop {
 			s.drop(h)
 		}
 	})
 }
 
+// clear drops all entries but one, whose sessions have ended: those that a check still holds can do no harm.
+func (c *cache) clear(but TokenHash) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.epoch++
+		kept := s.entries[but]
+		s.entries = map[TokenHash]*entry{}
+		if kept != nil {
+			s.entries[but] = kept
+		}
+		s.mu.Unlock()
+	}
+}
+
 // update changes the entries of all sessions of a user. Those that are due it drops: they have ended, unless activity is
 // on its way to the store, which then knows.
-func (c *cache) update(user UserID, now time.Time, f func(*Session)) {
+func (c *cache) update(user UserID, now int64, change Change) {
 	c.each(func(s *shard, h TokenHash, e *entry) {
-		if e.user != user {
+		if e.user.ID != user {
 			return
 		}
 		e.mu.Lock()
-		_, due := e.session.Due(now)
+		due := now >= e.endsAt()
 		if !due {
-			f(&e.session)
+			e.apply(change)
 		}
 		e.mu.Unlock()
 		if due {
@@ -151,7 +143,7 @@ func (c *cache) update(user UserID, now time.Time, f func(*Session)) {
 }
 
 // wrote notes that the store has activity of a session.
-func (c *cache) wrote(h TokenHash, t Touch) {
+func (c *cache) wrote(t Touch, h TokenHash) {
 	s := c.shard(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,10 +151,10 @@ func (c *cache) wrote(h TokenHash, t Touch) {
 	if e := s.entries[h]; e != nil {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		e.written = later(e.written, t.At)
-		e.session.LastActive = later(e.session.LastActive, t.At)
+		at := t.At.UnixMilli()
+		e.written, e.lastActive = max(e.written, at), max(e.lastActive, at)
 		if t.Authenticated {
-			e.session.AuthenticatedAt = later(e.session.AuthenticatedAt, t.At)
+			e.authenticatedAt = max(e.authenticatedAt, at)
 		}
 	}
 }
@@ -190,11 +182,4 @@ func (s *shard) drop(h TokenHash) {
 	e.gone = true
 	e.mu.Unlock()
 	delete(s.entries, h)
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }

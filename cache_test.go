@@ -102,7 +102,7 @@ func TestEndElsewhereDuringLookUp(t *testing.T) {
 		synctest.Wait()
 		elsewhere := func() {
 			accepted(t, m, token, curfew.Passive)
-			if _, err := store.End(t.Context(), m.Now(), curfew.Selection{IDs: []curfew.SessionID{s.ID}}, anEnding); err != nil {
+			if _, _, err := store.End(t.Context(), m.Now(), curfew.Selection{IDs: []curfew.SessionID{s.ID}}, anEnding); err != nil {
 				t.Error(err)
 			}
 			refused(t, m, token)
@@ -142,7 +142,7 @@ func TestEndedElsewhere(t *testing.T) {
 				m := manage(t, store, curfew.Options{})
 				s, token := start(t, m, amara)
 				time.Sleep(at)
-				if n, err := store.End(t.Context(), m.Now(), curfew.Selection{IDs: []curfew.SessionID{s.ID}}, anEnding); n != 1 || err != nil {
+				if n, _, err := store.End(t.Context(), m.Now(), curfew.Selection{IDs: []curfew.SessionID{s.ID}}, anEnding); n != 1 || err != nil {
 					t.Fatalf("End = %d, %v", n, err)
 				}
 				m.Check(t.Context(), token, curfew.Active)

@@ -6,14 +6,13 @@ import (
 )
 
 // check is the hot path: when the session is in memory it is a look-up and two comparisons.
-func (m *Manager) check(ctx context.Context, hash TokenHash, now time.Time, act Activity) (Session, error) {
+func (m *Manager) check(ctx context.Context, hash TokenHash, now time.Time, act Activity) (s Session, err error) {
 	for {
 		e, err := m.load(ctx, hash)
 		if err != nil {
 			return Session{}, err
 		}
-		s, verdict := e.check(now, act)
-		switch verdict {
+		switch e.check(&s, now.UnixMilli(), act) {
 		case verdictGone:
 			continue
 		case verdictDue:
@@ -43,32 +42,39 @@ const (
 	verdictRevived            // the same, and the Logout dialog can go
 )
 
-// check decides on a session in memory, and notes activity in it.
-func (e *entry) check(now time.Time, act Activity) (Session, verdict) {
+// check decides on a session in memory, notes activity in it, and sets s to what it is then.
+func (e *entry) check(s *Session, now int64, act Activity) verdict {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.gone {
-		return Session{}, verdictGone
+		return verdictGone
 	}
-	state := e.session.State(now)
-	if state == StateEnded {
-		return e.session, verdictDue
+	v := verdictOK
+	switch {
+	case now >= e.endsAt():
+		v = verdictDue
+	case act == Active && now > e.lastActive:
+		v = e.touch(now)
 	}
-	if act == Passive || !now.After(e.session.LastActive) {
-		return e.session, verdictOK
+	*s = e.session()
+	return v
+}
+
+// touch notes activity, unless it must be written first. The caller holds e.mu.
+func (e *entry) touch(now int64) verdict {
+	if end := e.storedEnd(); end-now <= writeMargin(fromMillis(e.lifetime)).Milliseconds() && end < e.expiresAt {
+		return verdictWriteFirst
 	}
-	if end := e.storedEnd(); end.Sub(now) <= writeMargin(e.session.Lifetime) && end.Before(e.session.ExpiresAt) {
-		return e.session, verdictWriteFirst
-	}
-	e.session.LastActive = now
+	idle := now >= e.idleAt()
+	e.lastActive = now
 	if e.queued {
-		return e.session, verdictOK
+		return verdictOK
 	}
 	e.queued = true
-	if state == StateExpiring {
-		return e.session, verdictRevived
+	if idle {
+		return verdictRevived
 	}
-	return e.session, verdictQueue
+	return verdictQueue
 }
 
 // load returns the entry of a live session, from memory or the store.
@@ -138,7 +144,7 @@ func (m *Manager) write(ctx context.Context, s Session, hash TokenHash, t Touch)
 		ending, _ := s.Due(s.EndsAt())
 		return &EndedError{Ended{s, ending}}
 	}
-	m.cache.wrote(hash, t)
+	m.cache.wrote(t, hash)
 	m.hub.publish(Event{EventChanged, s.ID, s.User.ID})
 	return nil
 }

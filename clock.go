@@ -52,3 +52,10 @@ func (c *clock) raise(t int64) int64 {
 
 // behind is how far the wall clock is behind the time told.
 func (c *clock) behind() time.Duration { return c.Now().Sub(c.read().Round(0)) }
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

@@ -129,9 +129,7 @@ func (m *Manager) Start(ctx context.Context, st Start) (Session, Token, error) {
 	if err != nil {
 		return Session{}, Token{}, unavailable("start session", err)
 	}
-	if len(replaced) > 0 {
-		m.dropEnded(now, Selection{IDs: replaced}, true)
-	}
+	m.forgetEnded(replaced)
 	m.cache.add(r, epoch)
 	m.hub.publish(Event{EventStarted, r.Session.ID, st.User.ID})
 	return r.Session, token, nil
@@ -218,22 +216,52 @@ func (m *Manager) EndAll(ctx context.Context, sel Selection, e Ending) (int, err
 	if err := m.settle(ctx, now); err != nil {
 		return 0, err
 	}
-	n, err := m.store.End(ctx, now, sel, e)
-	m.dropEnded(now, sel, err == nil) // after an error too: whether they ended is then for the store to say
+	keep, err := m.kept(ctx, sel)
 	if err != nil {
+		return 0, err
+	}
+	n, ended, err := m.store.End(ctx, now, sel, e)
+	switch {
+	case err != nil: // whether they ended is then for the store to say
+		m.cache.doubt(func(s Session) bool { return sel.Selects(s, now) })
+		m.hub.publish(Event{Kind: EventEnded})
 		return 0, unavailable("end sessions", err)
+	case sel.Everybody():
+		m.cache.clear(keep)
+		m.hub.publish(Event{Kind: EventEnded})
+	default:
+		m.forgetEnded(ended)
 	}
 	return n, nil
 }
 
-// dropEnded forgets sessions that have ended in the store, for sure or perhaps, and tells watchers.
-func (m *Manager) dropEnded(now time.Time, sel Selection, sure bool) {
-	m.cache.removeIf(sure, func(s Session) bool { return sel.Selects(s, now) })
-	event := Event{Kind: EventEnded, User: sel.User}
-	if len(sel.IDs) == 1 {
-		event.Session = sel.IDs[0]
+// kept returns the hash of the session that a selection of everybody spares, if it is live.
+func (m *Manager) kept(ctx context.Context, sel Selection) (TokenHash, error) {
+	if !sel.Everybody() || sel.Except == "" {
+		return TokenHash{}, nil
 	}
-	m.hub.publish(event)
+	r, err := m.find(ctx, nil, sel.Except)
+	if err != nil && ErrorCode(err) == CodeUnavailable {
+		return TokenHash{}, err
+	}
+	return r.Hash, nil
+}
+
+// eventsAtOnce is how many ends watchers are told of one by one.
+const eventsAtOnce = 16
+
+// forgetEnded forgets sessions that have ended in the store, and tells watchers.
+func (m *Manager) forgetEnded(ended []Key) {
+	for _, k := range ended {
+		m.cache.remove(k.Hash)
+	}
+	if len(ended) > eventsAtOnce {
+		m.hub.publish(Event{Kind: EventEnded})
+		return
+	}
+	for _, k := range ended {
+		m.hub.publish(Event{EventEnded, k.ID, k.User})
+	}
 }
 
 // SetLifetime gives all live sessions of the user the lifetime, for the idle time already passed too. The error has
@@ -261,7 +289,7 @@ func (m *Manager) update(ctx context.Context, user UserID, c Change) error {
 	if err := m.store.Update(ctx, now, user, c); err != nil {
 		return unavailable("change sessions", err)
 	}
-	m.cache.update(user, now, c.Apply)
+	m.cache.update(user, now.UnixMilli(), c)
 	m.hub.publish(Event{Kind: EventChanged, User: user})
 	return nil
 }
@@ -305,7 +333,7 @@ func (m *Manager) refresh(r *Record) {
 	if e := m.cache.get(r.Hash); e != nil {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		r.Session.LastActive = later(r.Session.LastActive, e.session.LastActive)
+		r.Session.LastActive = later(r.Session.LastActive, fromMilli(e.lastActive))
 	}
 }
 

@@ -339,7 +339,7 @@ func TestWatch(t *testing.T) {
 		if _, err := m.End(t.Context(), s.ID, curfew.Ending{Reason: curfew.ReasonSignedOut}); err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "event", <-events, curfew.Event{Kind: curfew.EventEnded, Session: s.ID})
+		equal(t, "event", <-events, curfew.Event{Kind: curfew.EventEnded, Session: s.ID, User: amara.ID})
 
 		for range 200 { // faster than anybody reads
 			start(t, m, arslan)
@@ -490,14 +490,14 @@ func (b *broken) Touch(ctx context.Context, now time.Time, touches []curfew.Touc
 	return b.Store.Touch(ctx, now, touches)
 }
 
-func (b *broken) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (int, error) {
+func (b *broken) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (int, []curfew.Key, error) {
 	if err := b.err(); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	return b.Store.End(ctx, now, sel, e)
 }
 
-func (b *broken) Insert(ctx context.Context, now time.Time, r curfew.Record, most int, refuse bool) ([]curfew.SessionID, error) {
+func (b *broken) Insert(ctx context.Context, now time.Time, r curfew.Record, most int, refuse bool) ([]curfew.Key, error) {
 	if err := b.err(); err != nil {
 		return nil, err
 	}

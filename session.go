@@ -60,12 +60,12 @@ const (
 
 // IdleAt is when the session, without activity, becomes idle and the Logout dialog appears.
 func (s Session) IdleAt() time.Time {
-	return earlier(s.LastActive.Add(s.Lifetime), s.ExpiresAt)
+	return fromMilli(s.timing().idleAt())
 }
 
 // EndsAt is the first moment at which the session, without activity, is refused.
 func (s Session) EndsAt() time.Time {
-	return earlier(s.LastActive.Add(s.Lifetime+s.Grace), s.ExpiresAt)
+	return fromMilli(s.timing().endsAt())
 }
 
 // State returns the state at now of a session that nobody has ended.
@@ -133,11 +133,4 @@ type Ending struct {
 type Ended struct {
 	Session Session
 	Ending  Ending
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }

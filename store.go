@@ -19,10 +19,10 @@ import (
 // change it keeps the latest now it was handed, for Clock.
 type Store interface {
 	// Insert adds a live session. With most > 0 it makes room first, in the same transaction: when User has most or
-	// more live sessions, the oldest by CreatedAt, then ID, end as Ending{ReasonReplaced, At: now} and are returned;
+	// more live sessions, the oldest by CreatedAt, then ID, end as Ending{ReasonReplaced, At: now} and are named;
 	// or, if refuse is set, nothing is changed and the error has CodeConflict. Sessions that are due by now don't
 	// count. A hash or an ID that was ever used, in a live session or in history, is an error.
-	Insert(ctx context.Context, now time.Time, r Record, most int, refuse bool) (replaced []SessionID, err error)
+	Insert(ctx context.Context, now time.Time, r Record, most int, refuse bool) (replaced []Key, err error)
 
 	// Find returns the live or ended session with the hash or, if hash is nil, with the ID. It returns ErrNoSession
 	// if there is none.
@@ -36,10 +36,11 @@ type Store interface {
 	// Update changes all live sessions of a user. Sessions that were due by now before the change stay as they are.
 	Update(ctx context.Context, now time.Time, user UserID, c Change) error
 
-	// End moves the selected live sessions to history in one transaction, all or none, and returns how many it moved.
-	// A session whose own time was over ends as Session.Due says, whatever e says; it moves but does not count,
-	// unless sel asks for Due. The others end as e says, with At: now.
-	End(ctx context.Context, now time.Time, sel Selection, e Ending) (int, error)
+	// End moves the selected live sessions to history in one transaction, all or none. A session whose own time was
+	// over ends as Session.Due says, whatever e says. The others end as e says, with At: now, and n is how many those
+	// are. A store may move rows later, if from the moment of the answer, and after any crash, all its methods but
+	// History answer as if they had moved. It names all that ended, but need not if the selection is of Everybody.
+	End(ctx context.Context, now time.Time, sel Selection, e Ending) (n int, ended []Key, err error)
 
 	// List returns a page of live sessions that are not due by q.Now.
 	List(ctx context.Context, q Query) (Page, error)
@@ -65,6 +66,16 @@ type Record struct {
 	Ending  *Ending // nil while live
 }
 
+// Key is what a session is found by.
+type Key struct {
+	ID   SessionID
+	Hash TokenHash
+	User UserID
+}
+
+// Key returns what the record's session is found by.
+func (r Record) Key() Key { return Key{r.Session.ID, r.Hash, r.Session.User.ID} }
+
 // Touch is one piece of activity.
 type Touch struct {
 	ID            SessionID
@@ -86,6 +97,11 @@ type Selection struct {
 	User   UserID
 	Due    bool      // those whose own time is over, in batches of the store's choosing
 	Except SessionID // never this one
+}
+
+// Everybody reports whether the selection takes in all live sessions, but for Except.
+func (sel Selection) Everybody() bool {
+	return sel.All && len(sel.IDs) == 0 && sel.User == "" && !sel.Due
 }
 
 // Selects reports whether the selection takes in the session at now.

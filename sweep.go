@@ -2,75 +2,93 @@ package curfew
 
 import (
 	"context"
+	"math"
+	"slices"
 	"sync"
 	"time"
 )
 
-// queue holds the entries whose activity is not yet written.
+// queue holds the entries whose activity is not yet written, by when they are due.
 type queue struct {
 	mu      sync.Mutex
-	entries []*entry
-	// earliest is no later than the first end that the store knows of a session in the queue. It saves most calls of
-	// settle the walk.
-	earliest time.Time
+	buckets map[int64]*bucket // by the tick in which the last of their entries is due
+	// earliest is no later than the first end that the store knows of a session in the queue.
+	earliest int64
+}
+
+// tick is the width of a bucket, in milliseconds.
+const tick = 100
+
+// bucket holds entries that are due together.
+type bucket struct {
+	entries  []*entry
+	earliest int64
 }
 
 func (q *queue) put(e *entry) {
+	e.mu.Lock()
+	due, end := e.dueAt(), e.storedEnd()
+	e.mu.Unlock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.add(e)
-}
-
-// add is put for who holds q.mu.
-func (q *queue) add(e *entry) {
-	e.mu.Lock()
-	end := e.storedEnd()
-	e.mu.Unlock()
-	if len(q.entries) == 0 || end.Before(q.earliest) {
-		q.earliest = end
+	if len(q.buckets) == 0 {
+		q.buckets, q.earliest = map[int64]*bucket{}, end
 	}
-	q.entries = append(q.entries, e)
+	at := (due + tick - 1) / tick
+	b := q.buckets[at]
+	if b == nil {
+		b = &bucket{earliest: end}
+		q.buckets[at] = b
+	}
+	b.entries = append(b.entries, e)
+	b.earliest, q.earliest = min(b.earliest, end), min(q.earliest, end)
 }
 
 // takeAll empties the queue.
 func (q *queue) takeAll() []*entry {
-	return q.take(func(*entry) bool { return true })
+	return q.take(func(int64, *bucket) bool { return true })
+}
+
+// takeDue takes the entries that are due.
+func (q *queue) takeDue(now int64) []*entry {
+	return q.take(func(at int64, b *bucket) bool { return at*tick <= now || b.earliest <= now })
+}
+
+// isPast reports whether a session in the queue may be over by now as far as the store knows.
+func (q *queue) isPast(now int64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.buckets) > 0 && now >= q.earliest
+}
+
+func (q *queue) take(due func(at int64, b *bucket) bool) []*entry {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var taken []*entry
+	q.earliest = math.MaxInt64
+	for at, b := range q.buckets {
+		if due(at, b) {
+			taken = append(taken, b.entries...)
+			delete(q.buckets, at)
+		} else {
+			q.earliest = min(q.earliest, b.earliest)
+		}
+	}
+	return taken
 }
 
 // takeUser takes the entries of a user.
 func (q *queue) takeUser(user UserID) []*entry {
-	return q.take(func(e *entry) bool { return e.user == user })
-}
-
-// takeDue takes the entries of which the store's knowledge is as old as the write interval, or by which the session is
-// over by now.
-func (q *queue) takeDue(now time.Time) []*entry {
-	return q.take(func(e *entry) bool {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		return !now.Before(e.written.Add(writeInterval(e.session.Lifetime))) || !now.Before(e.storedEnd())
-	})
-}
-
-// isPast reports whether a session in the queue may be over by now as far as the store knows.
-func (q *queue) isPast(now time.Time) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.entries) > 0 && !now.Before(q.earliest)
-}
-
-func (q *queue) take(due func(*entry) bool) []*entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var taken []*entry
-	all := q.entries
-	q.entries = nil
-	for _, e := range all {
-		if due(e) {
-			taken = append(taken, e)
-		} else {
-			q.add(e)
-		}
+	for _, b := range q.buckets {
+		b.entries = slices.DeleteFunc(b.entries, func(e *entry) bool {
+			if e.user.ID == user {
+				taken = append(taken, e)
+			}
+			return e.user.ID == user
+		})
 	}
 	return taken
 }
@@ -116,18 +134,18 @@ func (m *Manager) try(ctx context.Context, work func(context.Context) error) {
 // It judges by the time before the writing, however long that took.
 func (m *Manager) round(ctx context.Context) error {
 	now := m.clock.Now()
-	if err := m.flush(ctx, m.queue.takeDue(now)); err != nil {
+	if err := m.flush(ctx, m.queue.takeDue(now.UnixMilli())); err != nil {
 		return err
 	}
 	for {
-		n, err := m.store.End(ctx, now, Selection{Due: true}, Ending{})
+		_, ended, err := m.store.End(ctx, now, Selection{Due: true}, Ending{})
 		if err != nil {
 			return unavailable("put away ended sessions", err)
 		}
-		if n == 0 {
+		if len(ended) == 0 {
 			return nil
 		}
-		m.dropEnded(now, Selection{Due: true}, true)
+		m.forgetEnded(ended)
 	}
 }
 
@@ -135,10 +153,10 @@ func (m *Manager) round(ctx context.Context) error {
 // anything that the store judges by itself. There is something to do only after the machine was suspended, or while
 // writing failed.
 func (m *Manager) settle(ctx context.Context, now time.Time) error {
-	if !m.queue.isPast(now) {
+	if !m.queue.isPast(now.UnixMilli()) {
 		return nil
 	}
-	return m.flush(ctx, m.queue.takeDue(now))
+	return m.flush(ctx, m.queue.takeDue(now.UnixMilli()))
 }
 
 // flush writes the activity of entries. What can't be written goes back into the queue.
@@ -160,7 +178,7 @@ func (m *Manager) flushBatch(ctx context.Context, batch []*entry) error {
 	touches := make([]Touch, len(batch))
 	for i, e := range batch {
 		e.mu.Lock()
-		touches[i] = Touch{ID: e.id, At: e.session.LastActive}
+		touches[i] = Touch{ID: e.id, At: fromMilli(e.lastActive)}
 		e.mu.Unlock()
 	}
 	live, err := m.store.Touch(ctx, m.clock.Now(), touches)
@@ -182,15 +200,15 @@ func (m *Manager) flushed(e *entry, at time.Time, live bool) {
 	if e.flushed(at) {
 		m.queue.put(e)
 	}
-	m.hub.publish(Event{EventChanged, e.id, e.user})
+	m.hub.publish(Event{EventChanged, e.id, e.user.ID})
 }
 
 // flushed notes what the store has, and returns whether there is newer activity.
 func (e *entry) flushed(at time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.written = later(e.written, at)
-	e.queued = e.session.LastActive.After(at)
+	e.written = max(e.written, at.UnixMilli())
+	e.queued = e.lastActive > at.UnixMilli()
 	return e.queued
 }
 

@@ -10,14 +10,13 @@ import (
 func TestQueuePast(t *testing.T) {
 	start := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 	queued := func(at time.Time) *entry {
-		s := Session{LastActive: at, Lifetime: time.Minute, ExpiresAt: start.Add(24 * time.Hour)}
-		return &entry{session: s, written: at, queued: true}
+		return newEntry(Record{Session: Session{LastActive: at, Lifetime: time.Minute, ExpiresAt: start.Add(24 * time.Hour)}})
 	}
 	var q queue
 	q.put(queued(start))
 	q.put(queued(start.Add(time.Hour)))
-	now := start.Add(time.Minute)
-	if q.isPast(now.Add(-time.Millisecond)) || !q.isPast(now) {
+	now := start.Add(time.Minute).UnixMilli()
+	if q.isPast(now-1) || !q.isPast(now) {
 		t.Error("the end of the first session is not noticed to the millisecond")
 	}
 	if n := len(q.takeDue(now)); n != 1 {
@@ -26,10 +25,10 @@ func TestQueuePast(t *testing.T) {
 	if q.isPast(now) {
 		t.Error("the queue still looks past an end that was taken out")
 	}
-	if !q.isPast(start.Add(time.Hour + time.Minute)) {
+	if !q.isPast(start.Add(time.Hour + time.Minute).UnixMilli()) {
 		t.Error("the end of the second session is not noticed")
 	}
-	if n := len(q.takeAll()); n != 1 || q.isPast(start.Add(24*time.Hour)) {
+	if n := len(q.takeAll()); n != 1 || q.isPast(start.Add(24*time.Hour).UnixMilli()) {
 		t.Errorf("%d were left, or an empty queue is past something", n)
 	}
 }

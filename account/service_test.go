@@ -387,9 +387,9 @@ type stuck struct {
 	err error
 }
 
-func (s *stuck) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (int, error) {
+func (s *stuck) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (int, []curfew.Key, error) {
 	if !sel.Due && s.err != nil {
-		return 0, s.err
+		return 0, nil, s.err
 	}
 	return s.Store.End(ctx, now, sel, e)
 }

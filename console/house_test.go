@@ -44,7 +44,7 @@ type brokenStore struct {
 
 var errBroken = errors.New("disk full")
 
-func (s brokenStore) Insert(ctx context.Context, now time.Time, r curfew.Record, most int, refuse bool) ([]curfew.SessionID, error) {
+func (s brokenStore) Insert(ctx context.Context, now time.Time, r curfew.Record, most int, refuse bool) ([]curfew.Key, error) {
 	if s.h.broken.Load() {
 		return nil, errBroken
 	}
@@ -58,9 +58,9 @@ func (s brokenStore) List(ctx context.Context, q curfew.Query) (curfew.Page, err
 	return s.Store.List(ctx, q)
 }
 
-func (s brokenStore) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (int, error) {
+func (s brokenStore) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (int, []curfew.Key, error) {
 	if s.h.broken.Load() {
-		return 0, errBroken
+		return 0, nil, errBroken
 	}
 	return s.Store.End(ctx, now, sel, e)
 }

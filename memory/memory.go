@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -35,7 +37,7 @@ func NewSessions() *Sessions {
 var _ curfew.Store = (*Sessions)(nil)
 
 // Insert implements curfew.Store.
-func (s *Sessions) Insert(ctx context.Context, now time.Time, r curfew.Record, most int, refuse bool) ([]curfew.SessionID, error) {
+func (s *Sessions) Insert(ctx context.Context, now time.Time, r curfew.Record, most int, refuse bool) ([]curfew.Key, error) {
 	unlock, err := s.begin(ctx, now)
 	if err != nil {
 		return nil, err
@@ -48,8 +50,8 @@ func (s *Sessions) Insert(ctx context.Context, now time.Time, r curfew.Record, m
 	if len(replaced) > 0 && refuse {
 		return nil, &curfew.Error{Code: curfew.CodeConflict, Message: "too many sessions of this user"}
 	}
-	for _, id := range replaced {
-		s.end(now, s.live[id], curfew.Ending{Reason: curfew.ReasonReplaced})
+	for _, k := range replaced {
+		s.end(now, s.live[k.ID], curfew.Ending{Reason: curfew.ReasonReplaced})
 	}
 	s.live[r.Session.ID], s.hashes[r.Hash] = &r, &r
 	return replaced, nil
@@ -60,16 +62,16 @@ func (s *Sessions) known(r curfew.Record) bool {
 }
 
 // surplus returns the user's oldest sessions, of which there must be fewer than most.
-func (s *Sessions) surplus(now time.Time, user curfew.UserID, most int) []curfew.SessionID {
+func (s *Sessions) surplus(now time.Time, user curfew.UserID, most int) []curfew.Key {
 	if most <= 0 {
 		return nil
 	}
 	rows := s.rows(curfew.Query{Now: now, User: user, Sort: curfew.SortStarted})
-	var ids []curfew.SessionID
+	var keys []curfew.Key
 	for _, r := range rows[:max(0, len(rows)-most+1)] {
-		ids = append(ids, r.Session.ID)
+		keys = append(keys, r.Key())
 	}
-	return ids
+	return keys
 }
 
 // Find implements curfew.Store.
@@ -138,20 +140,43 @@ func (s *Sessions) Update(ctx context.Context, now time.Time, user curfew.UserID
 	return nil
 }
 
+// dueAtOnce is how many due sessions one call of End moves, so that others get between.
+const dueAtOnce = 1000
+
 // End implements curfew.Store.
-func (s *Sessions) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (int, error) {
+func (s *Sessions) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (int, []curfew.Key, error) {
 	unlock, err := s.begin(ctx, now)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer unlock()
-	n := 0
-	for _, r := range s.live {
-		if sel.Selects(r.Session, now) && (s.end(now, r, e) || sel.Due) {
+	n, ended := 0, []curfew.Key(nil)
+	for r := range s.candidates(sel) {
+		if !sel.Selects(r.Session, now) {
+			continue
+		}
+		if ended = append(ended, r.Key()); s.end(now, r, e) {
 			n++
 		}
+		if sel.Due && len(ended) == dueAtOnce {
+			break
+		}
 	}
-	return n, nil
+	return n, ended, nil
+}
+
+// candidates are the live sessions that a selection may take in.
+func (s *Sessions) candidates(sel curfew.Selection) iter.Seq[*curfew.Record] {
+	if len(sel.IDs) == 0 {
+		return maps.Values(s.live)
+	}
+	return func(yield func(*curfew.Record) bool) {
+		for _, id := range sel.IDs {
+			if r := s.live[id]; r != nil && !yield(r) {
+				return
+			}
+		}
+	}
 }
 
 // end moves a session to history, and reports whether its own time was not over.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Exec runs a statement on the connection that writes, past all that this package sees to.
@@ -77,4 +78,21 @@ func FailDisk(t *testing.T, db *DB) {
 	if err := db.writer.write(context.Background(), fromMilli(0), func(*tx) error { return err }); err == nil {
 		t.Error("a change on a failed disk was made")
 	}
+}
+
+// NoChores leaves the work undone that nobody waits for: sessions stay in no index, and behind fences.
+func NoChores(t testing.TB, db *DB) {
+	t.Helper()
+	err := db.writer.write(context.Background(), fromMilli(0), func(t *tx) error {
+		t.pace.delay, t.pace.every = time.Hour, time.Hour
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Chores is how much is left of that work.
+func Chores(db *DB) (fences, arrivals int) {
+	return len(*db.writer.tx.published.Load()), db.writer.tx.arrivals.len()
 }

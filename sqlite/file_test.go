@@ -312,7 +312,7 @@ func TestOneWay(t *testing.T) {
 	db := open(t, t.TempDir())
 	insert(t, db, storetest.Record("live", "amara", 0), storetest.Record("ended", "amara", 0))
 	ended := curfew.Selection{IDs: []curfew.SessionID{"ended"}}
-	if _, err := db.End(t.Context(), storetest.T0, ended, curfew.Ending{Reason: curfew.ReasonTerminated}); err != nil {
+	if _, _, err := db.End(t.Context(), storetest.T0, ended, curfew.Ending{Reason: curfew.ReasonTerminated}); err != nil {
 		t.Fatal(err)
 	}
 	const columns = "user_id, user_name, full_name, credential, origin, device, created_at, last_active, lifetime, grace, expires_at, search"

@@ -15,8 +15,14 @@ func (db *DB) List(ctx context.Context, q curfew.Query) (curfew.Page, error) {
 	order := orderOf(q)
 	c := queried(q)
 	order.seek(c, q.Cursor)
-	rows, err := db.reads.QueryContext(ctx, "SELECT "+kept+" FROM session"+c.where()+order.by(q.Cursor.Back)+" LIMIT ?",
-		append(c.args(), curfew.PageSize(q.Limit)+1)...)
+	by, limit := order.by(q.Cursor.Back), curfew.PageSize(q.Limit)+1
+	var parts []string
+	var args []any
+	for _, src := range db.writer.tx.published.Load().live() {
+		parts = append(parts, "SELECT * FROM (SELECT "+kept+" FROM session "+src.from+c.where(src.where)+by+" LIMIT ?)")
+		args = append(append(args, c.args(src.args...)...), limit)
+	}
+	rows, err := db.reads.QueryContext(ctx, "SELECT * FROM ("+strings.Join(parts, " UNION ALL ")+")"+by+" LIMIT ?", append(args, limit)...)
 	if err != nil {
 		return curfew.Page{}, err
 	}
@@ -33,9 +39,35 @@ func (db *DB) List(ctx context.Context, q curfew.Query) (curfew.Page, error) {
 // Count implements curfew.Store.
 func (db *DB) Count(ctx context.Context, q curfew.Query) (n curfew.Count, err error) {
 	c := queried(q)
-	err = db.reads.QueryRowContext(ctx, "SELECT count(*), count(DISTINCT user_id) FROM session"+c.where(), c.args()...).
+	var parts []string
+	var args []any
+	for _, src := range db.writer.tx.published.Load().live() {
+		parts = append(parts, "SELECT user_id FROM session "+src.from+c.where(src.where))
+		args = append(args, c.args(src.args...)...)
+	}
+	err = db.reads.QueryRowContext(ctx, "SELECT count(*), count(DISTINCT user_id) FROM ("+strings.Join(parts, " UNION ALL ")+")", args...).
 		Scan(&n.Sessions, &n.Users)
 	return n, err
+}
+
+// source is a part of the live sessions: a condition for them, and a hint how to find them.
+type source struct {
+	from, where string
+	args        []any
+}
+
+// live returns all live sessions in parts. Indexes are of no use while most of what is in them has ended by a fence.
+func (fs fences) live() []source {
+	if len(fs) == 0 {
+		return []source{{where: "indexed = 1"}, {where: "indexed = 0"}}
+	}
+	last := fs[len(fs)-1]
+	but := []any{last.upto, string(last.but)}
+	return []source{
+		{"NOT INDEXED", "seq > ?", []any{last.upto}},
+		{"", "indexed = 1 AND seq <= ? AND id = ?", but},
+		{"", "indexed = 0 AND seq <= ? AND id = ?", but},
+	}
 }
 
 func queried(q curfew.Query) *conditions {

@@ -13,7 +13,14 @@ import (
 	"github.com/curfewhq/curfew/storetest"
 )
 
-func TestProperty(t *testing.T) {
+func TestProperty(t *testing.T) { testProperty(t, func(*sqlite.DB) {}) }
+
+// TestPropertyWithoutChores has all sessions in no index, and behind fences.
+func TestPropertyWithoutChores(t *testing.T) {
+	testProperty(t, func(db *sqlite.DB) { sqlite.NoChores(t, db) })
+}
+
+func testProperty(t *testing.T, prepare func(*sqlite.DB)) {
 	empty := t.TempDir()
 	db, err := sqlite.Open(t.Context(), empty, sqlite.Options{})
 	if err != nil {
@@ -28,14 +35,21 @@ func TestProperty(t *testing.T) {
 		case old == nil:
 			dir = copyDatabase(t, empty)
 		case crash:
+			release, done := sqlite.Hold(context.Background(), old.(*sqlite.DB))
 			dir = copyDatabase(t, dir)
+			release()
+			<-done
 			fallthrough
 		default:
 			if err := old.(*sqlite.DB).Close(); err != nil {
 				return nil, err
 			}
 		}
-		return sqlite.Open(context.Background(), dir, sqlite.Options{})
+		db, err := sqlite.Open(context.Background(), dir, sqlite.Options{})
+		if err == nil {
+			prepare(db)
+		}
+		return db, err
 	})
 }
 

@@ -22,26 +22,25 @@ func values(r curfew.Record) []any {
 
 type scanner interface{ Scan(dest ...any) error }
 
-func scanRecord(row scanner) (curfew.Record, error) { return scanKept(row) }
+func scanRecord(row scanner) (curfew.Record, error) { return scanKept(row, nil) }
 
-// scanEnded scans the columns of kept and those of an ending.
-func scanEnded(row scanner) (curfew.Record, curfew.Ending, error) {
+// scanEnded scans some other columns, those of kept, and those of an ending.
+func scanEnded(row scanner, first ...any) (curfew.Record, curfew.Ending, error) {
 	var e curfew.Ending
 	var at int64
-	r, err := scanKept(row, &e.Reason, &e.By.User, &e.By.Name, &e.By.Session, &at)
+	r, err := scanKept(row, first, &e.Reason, &e.By.User, &e.By.Name, &e.By.Session, &at)
 	e.At = fromMilli(at)
 	return r, e, err
 }
 
-func scanKept(row scanner, more ...any) (curfew.Record, error) {
+func scanKept(row scanner, first []any, more ...any) (curfew.Record, error) {
 	var r curfew.Record
 	var hash []byte
 	var created, authenticated, active, lifetime, grace, expires int64
 	s := &r.Session
-	dest := []any{
+	dest := append(first,
 		&s.ID, &hash, &s.User.ID, &s.User.Name, &s.User.FullName, &s.Credential, &s.Client.Origin, &s.Client.Device,
-		&created, &authenticated, &active, &lifetime, &grace, &expires,
-	}
+		&created, &authenticated, &active, &lifetime, &grace, &expires)
 	if err := row.Scan(append(dest, more...)...); err != nil {
 		return curfew.Record{}, err
 	}
@@ -72,13 +71,6 @@ func scanAll[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) 
 func milli(t time.Time) int64      { return t.UnixMilli() }
 func fromMilli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 func timeKey(t time.Time) string   { return strconv.FormatInt(t.UnixMilli(), 10) }
-func anys[T ~string](ids []T) []any {
-	all := make([]any, len(ids))
-	for i, id := range ids {
-		all[i] = string(id)
-	}
-	return all
-}
 
 // conditions are joined by AND.
 type conditions struct {

@@ -3,9 +3,10 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/curfewhq/curfew"
@@ -16,26 +17,15 @@ const kept = "id, hash, user_id, user_name, full_name, credential, origin, devic
 	"created_at, authenticated_at, last_active, lifetime, grace, expires_at"
 
 // Insert implements curfew.Store.
-func (db *DB) Insert(ctx context.Context, now time.Time, r curfew.Record, most int, refuse bool) ([]curfew.SessionID, error) {
-	var replaced []curfew.SessionID
-	err := db.writer.write(ctx, now, func(t *tx) error {
-		surplus, err := surplus(t, now, r.Session.User.ID, most)
-		if err != nil {
-			return err
-		}
-		if len(surplus) > 0 && refuse {
-			return &curfew.Error{Code: curfew.CodeConflict, Message: "too many sessions of this user"}
-		}
-		if len(surplus) > 0 {
-			sel := curfew.Selection{IDs: surplus}
-			if _, err := end(t, now, sel, curfew.Ending{Reason: curfew.ReasonReplaced}); err != nil {
+func (db *DB) Insert(ctx context.Context, now time.Time, r curfew.Record, most int, refuse bool) ([]curfew.Key, error) {
+	var replaced []curfew.Key
+	err := db.writer.write(ctx, now, func(t *tx) (err error) {
+		if most > 0 {
+			if replaced, err = t.makeRoom(now, r.Session.User.ID, most, refuse); err != nil {
 				return err
 			}
 		}
-		replaced = surplus
-		_, err = t.exec("INSERT INTO session ("+kept+", search) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			append(values(r), r.Session.SearchText())...)
-		return err
+		return t.insert(r)
 	})
 	if err != nil {
 		return nil, err
@@ -43,29 +33,64 @@ func (db *DB) Insert(ctx context.Context, now time.Time, r curfew.Record, most i
 	return replaced, nil
 }
 
-// surplus returns the user's oldest sessions, of which there must be fewer than most.
-func surplus(t *tx, now time.Time, user curfew.UserID, most int) ([]curfew.SessionID, error) {
-	if most <= 0 {
-		return nil, nil
+func (t *tx) insert(r curfew.Record) error {
+	if t.arrivals.has(r.Key()) {
+		return fmt.Errorf("session %s: the ID or the hash was used before", r.Session.ID)
 	}
-	const newestFirst = "SELECT id FROM session WHERE user_id = ? AND ends_at > ? ORDER BY created_at DESC, id DESC LIMIT -1 OFFSET ?"
-	rows, err := t.query(newestFirst, string(user), milli(now), most-1)
+	res, err := t.exec("INSERT INTO session ("+kept+", search) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		append(values(r), r.Session.SearchText())...)
 	if err != nil {
+		return err
+	}
+	seq, err := res.LastInsertId()
+	if err != nil {
+		return err
+	}
+	t.arrivals.add(r.Key(), seq)
+	t.onRollback(func() { t.arrivals.remove(r.Key()) })
+	return nil
+}
+
+// makeRoom ends the user's oldest sessions, so that there are fewer than most.
+func (t *tx) makeRoom(now time.Time, user curfew.UserID, most int, refuse bool) ([]curfew.Key, error) {
+	if err := t.index(-1); err != nil { // or each sign-in would look through all arrivals
 		return nil, err
 	}
-	return scanAll(rows, func(row scanner) (id curfew.SessionID, err error) { return id, row.Scan(&id) })
+	surplus, err := t.rows("user_id = ? AND ends_at > ?", " ORDER BY created_at DESC, id DESC", string(user), milli(now))
+	if err != nil || len(surplus) < most {
+		return nil, err
+	}
+	if refuse {
+		return nil, &curfew.Error{Code: curfew.CodeConflict, Message: "too many sessions of this user"}
+	}
+	surplus = surplus[most-1:]
+	return keys(surplus), t.move(surplus, curfew.Ending{Reason: curfew.ReasonReplaced, At: now})
 }
 
 // Find implements curfew.Store.
 func (db *DB) Find(ctx context.Context, hash *curfew.TokenHash, id curfew.SessionID) (curfew.Record, error) {
-	where, arg := "id = ?", any(string(id))
-	if hash != nil {
-		where, arg = "hash = ?", hash[:]
+	fences := *db.writer.tx.published.Load() // before the row: one that is gone by then has been moved
+	if seq, ok := db.writer.tx.arrivals.seq(hash, id); ok {
+		r, err := db.findWhere(ctx, fences, "seq = ?", seq)
+		if !errors.Is(err, curfew.ErrNoSession) {
+			return r, err
+		}
 	}
+	if hash != nil {
+		return db.findWhere(ctx, fences, "hash = ?", hash[:])
+	}
+	return db.findWhere(ctx, fences, "id = ?", string(id))
+}
+
+func (db *DB) findWhere(ctx context.Context, fs fences, where string, arg any) (curfew.Record, error) {
 	// One statement sees one state of the database: a session that is being ended is either live or in history.
-	row := db.reads.QueryRowContext(ctx, "SELECT "+kept+", '', '', '', '', -1 FROM session WHERE "+where+
-		" UNION ALL SELECT "+kept+", reason, by_user, by_name, by_session, ended_at FROM history WHERE "+where, arg, arg)
-	r, e, err := scanEnded(row)
+	query, args := "SELECT seq, ends_at, "+kept+", '', '', '', '', -1 FROM session WHERE "+where, []any{arg}
+	if where != "seq = ?" {
+		query += " AND indexed = 1 UNION ALL SELECT 0, 0, " + kept + ", reason, by_user, by_name, by_session, ended_at FROM history WHERE " + where
+		args = append(args, arg)
+	}
+	var at liveRow
+	r, e, err := scanEnded(db.reads.QueryRowContext(ctx, query, args...), &at.seq, &at.endsAt)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return curfew.Record{}, curfew.ErrNoSession
@@ -74,6 +99,12 @@ func (db *DB) Find(ctx context.Context, hash *curfew.TokenHash, id curfew.Sessio
 	}
 	if e.At.UnixMilli() != -1 {
 		r.Ending = &e
+	} else if f := fs.of(at.seq, r.Session.ID); f != nil {
+		ending := f.ending
+		if own, due := r.Session.Due(ending.At); due {
+			ending = own
+		}
+		r.Ending = &ending
 	}
 	return r, nil
 }
@@ -81,58 +112,67 @@ func (db *DB) Find(ctx context.Context, hash *curfew.TokenHash, id curfew.Sessio
 // Touch implements curfew.Store.
 func (db *DB) Touch(ctx context.Context, now time.Time, touches []curfew.Touch) ([]bool, error) {
 	live := make([]bool, len(touches))
-	err := db.writer.write(ctx, now, func(t *tx) error {
+	err := db.writer.write(ctx, now, func(t *tx) (err error) {
 		for i, touch := range touches {
-			at := milli(touch.At)
-			set := "last_active = max(last_active, ?1)"
-			if touch.Authenticated {
-				set += ", authenticated_at = max(authenticated_at, ?1)"
-			}
-			res, err := t.exec("UPDATE session SET "+set+" WHERE id = ?2 AND ends_at > ?1", at, string(touch.ID))
-			if err != nil {
+			if live[i], err = t.touch(touch); err != nil {
 				return err
 			}
-			n, err := res.RowsAffected()
-			if err != nil {
-				return err
-			}
-			live[i] = n == 1
 		}
 		return nil
 	})
 	return live, err
 }
 
+func (t *tx) touch(touch curfew.Touch) (live bool, err error) {
+	set := "last_active = max(last_active, ?1)"
+	if touch.Authenticated {
+		set += ", authenticated_at = max(authenticated_at, ?1)"
+	}
+	where, key := "indexed = 1 AND id = ?2", any(string(touch.ID))
+	if seq, ok := t.arrivals.seq(nil, touch.ID); ok {
+		where, key = "seq = ?2", seq
+	}
+	res, err := t.exec("UPDATE session SET "+set+" WHERE "+where+" AND ends_at > ?1 AND "+beyond,
+		append([]any{milli(touch.At), key}, t.fences.args()...)...)
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}
+
 // Update implements curfew.Store.
 func (db *DB) Update(ctx context.Context, now time.Time, user curfew.UserID, c curfew.Change) error {
 	return db.writer.write(ctx, now, func(t *tx) error {
+		rows, err := t.rows("user_id = ? AND ends_at > ?", "", string(user), milli(now))
+		if err != nil {
+			return err
+		}
 		if c.Lifetime != nil {
-			_, err := t.exec("UPDATE session SET lifetime = ? WHERE user_id = ? AND ends_at > ?",
-				c.Lifetime.Milliseconds(), string(user), milli(now))
+			_, err := t.exec("UPDATE session SET lifetime = ? WHERE seq IN "+listed, c.Lifetime.Milliseconds(), seqs(rows))
 			if err != nil {
 				return err
 			}
 		}
 		if c.FullName != nil {
-			return rename(t, now, user, *c.FullName)
+			return t.rename(rows, *c.FullName)
 		}
 		return nil
 	})
 }
 
-func rename(t *tx, now time.Time, user curfew.UserID, fullName string) error {
-	rows, err := t.query("SELECT "+kept+" FROM session WHERE user_id = ? AND ends_at > ?", string(user), milli(now))
+func (t *tx) rename(rows []liveRow, fullName string) error {
+	result, err := t.query("SELECT "+kept+" FROM session WHERE seq IN "+listed, seqs(rows))
 	if err != nil {
 		return err
 	}
-	records, err := scanAll(rows, scanRecord)
+	records, err := scanAll(result, scanRecord)
 	if err != nil {
 		return err
 	}
-	for _, r := range records {
+	for i, r := range records {
 		r.Session.User.FullName = fullName
-		_, err := t.exec("UPDATE session SET full_name = ?, search = ? WHERE id = ?",
-			fullName, r.Session.SearchText(), string(r.Session.ID))
+		_, err := t.exec("UPDATE session SET full_name = ?, search = ? WHERE seq = ?", fullName, r.Session.SearchText(), rows[i].seq)
 		if err != nil {
 			return err
 		}
@@ -141,87 +181,154 @@ func rename(t *tx, now time.Time, user curfew.UserID, fullName string) error {
 }
 
 // End implements curfew.Store.
-func (db *DB) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (int, error) {
+func (db *DB) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (n int, ended []curfew.Key, err error) {
+	e.At = now
 	if sel.Due {
 		// Most rounds of a sweeper find nothing; those must not cost a commit.
 		var any bool
-		err := db.reads.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM session WHERE ends_at <= ?)", milli(now)).Scan(&any)
+		err := db.reads.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM session WHERE indexed = 1 AND ends_at <= ?1) "+
+			"OR EXISTS (SELECT 1 FROM session WHERE indexed = 0 AND ends_at <= ?1)", milli(now)).Scan(&any)
 		if err != nil || !any {
-			return 0, err
+			return 0, nil, err
 		}
 	}
-	n := 0
-	err := db.writer.write(ctx, now, func(t *tx) (err error) {
-		n, err = end(t, now, sel, e)
+	err = db.writer.write(ctx, now, func(t *tx) (err error) {
+		if sel.Everybody() {
+			n, err = t.endEverybody(sel.Except, e)
+			return err
+		}
+		n, ended, err = t.end(sel, e)
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	return n, nil
+	return n, ended, nil
 }
 
-// idsAtOnce bounds the parameters of one statement.
-const idsAtOnce = 500
-
-func end(t *tx, now time.Time, sel curfew.Selection, e curfew.Ending) (int, error) {
-	if len(sel.IDs) <= idsAtOnce {
-		return endSome(t, now, sel, e)
+func (t *tx) end(sel curfew.Selection, e curfew.Ending) (n int, ended []curfew.Key, err error) {
+	rows, err := t.selected(sel, e.At)
+	if err != nil {
+		return 0, nil, err
 	}
-	n, ids := 0, sel.IDs
-	for len(ids) > 0 {
-		sel.IDs = ids[:min(len(ids), idsAtOnce)]
-		ids = ids[len(sel.IDs):]
-		m, err := endSome(t, now, sel, e)
-		if err != nil {
-			return 0, err
+	for _, r := range rows {
+		if r.endsAt > milli(e.At) {
+			n++
 		}
-		n += m
 	}
-	return n, nil
+	return n, keys(rows), t.move(rows, e)
 }
 
 // dueAtOnce is how many due sessions one call moves, so that other changes get between.
 const dueAtOnce = 1000
 
-func endSome(t *tx, now time.Time, sel curfew.Selection, e curfew.Ending) (int, error) {
-	c := selected(sel, now)
-	n := 0
-	if err := t.queryRow("SELECT count(*) FROM session"+c.where("ends_at > ? OR ?"), c.args(milli(now), sel.Due), &n); err != nil {
-		return 0, err
+// selected returns the live sessions of a selection, which is not of everybody.
+func (t *tx) selected(sel curfew.Selection, now time.Time) (rows []liveRow, err error) {
+	switch {
+	case len(sel.IDs) > 0:
+		rows, err = t.byIDs(sel.IDs)
+	case sel.User != "":
+		rows, err = t.rows("user_id = ?", "", string(sel.User))
+	case sel.Due:
+		rows, err = t.rows("ends_at <= ?", fmt.Sprintf(" ORDER BY ends_at, id LIMIT %d", dueAtOnce), milli(now))
 	}
-	due := milli(now)
+	return slices.DeleteFunc(rows, func(r liveRow) bool {
+		return sel.User != "" && r.User != sel.User || sel.Due && r.endsAt > milli(now) || sel.Except != "" && r.ID == sel.Except
+	}), err
+}
+
+// listed is the place of a JSON array in a statement, which so is the same for any number of values.
+const listed = "(SELECT value FROM json_each(?))"
+
+func seqs(rows []liveRow) string {
+	all := make([]int64, len(rows))
+	for i, r := range rows {
+		all[i] = r.seq
+	}
+	return list(all)
+}
+
+func list[T any](values []T) string {
+	b, err := json.Marshal(values)
+	if err != nil {
+		panic(err) // neither numbers nor strings can fail
+	}
+	return string(b)
+}
+
+// rows returns the live sessions for which a condition holds, the arrivals after the others.
+func (t *tx) rows(where, order string, args ...any) ([]liveRow, error) {
+	where += " AND " + beyond
+	args = append(args, t.fences.args()...)
+	rows, err := t.query("SELECT * FROM (SELECT "+keyColumns+" FROM session WHERE indexed = 1 AND "+where+order+") "+
+		"UNION ALL SELECT * FROM (SELECT "+keyColumns+" FROM session WHERE indexed = 0 AND "+where+order+")", append(args, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	return scanAll(rows, scanRow)
+}
+
+// byIDs returns the live sessions that have the IDs.
+func (t *tx) byIDs(ids []curfew.SessionID) ([]liveRow, error) {
+	arrived, others := []int64{}, []curfew.SessionID{}
+	for _, id := range ids {
+		if seq, ok := t.arrivals.seq(nil, id); ok {
+			arrived = append(arrived, seq)
+		} else {
+			others = append(others, id)
+		}
+	}
+	from := "SELECT " + keyColumns + " FROM session WHERE " + beyond + " AND "
+	rows, err := t.query(from+"seq IN "+listed+" UNION ALL "+from+"indexed = 1 AND id IN "+listed,
+		slices.Concat(t.fences.args(), []any{list(arrived)}, t.fences.args(), []any{list(others)})...)
+	if err != nil {
+		return nil, err
+	}
+	return scanAll(rows, scanRow)
+}
+
+// move moves sessions to history: those that were due by e.At as Session.Due says, the others as e says.
+func (t *tx) move(rows []liveRow, e curfew.Ending) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	_, err := t.exec("INSERT INTO history ("+kept+", search, reason, by_user, by_name, by_session, ended_at) SELECT "+kept+", search, "+
-		"CASE WHEN ends_at > ? THEN ? WHEN ends_at = expires_at THEN ? ELSE ? END, "+
-		"iif(ends_at > ?, ?, ''), iif(ends_at > ?, ?, ''), iif(ends_at > ?, ?, ''), min(ends_at, ?) FROM session"+c.where(),
-		append([]any{due, string(e.Reason), string(curfew.ReasonExpired), string(curfew.ReasonIdle),
-			due, string(e.By.User), due, e.By.Name, due, string(e.By.Session), due}, c.args()...)...)
+		"CASE WHEN ends_at > ?1 THEN ?2 WHEN ends_at = expires_at THEN ?3 ELSE ?4 END, "+
+		"iif(ends_at > ?1, ?5, ''), iif(ends_at > ?1, ?6, ''), iif(ends_at > ?1, ?7, ''), min(ends_at, ?1) FROM session "+
+		"WHERE seq IN (SELECT value FROM json_each(?8))",
+		milli(e.At), string(e.Reason), string(curfew.ReasonExpired), string(curfew.ReasonIdle),
+		string(e.By.User), e.By.Name, string(e.By.Session), seqs(rows))
+	if err != nil {
+		return err
+	}
+	if _, err := t.exec("DELETE FROM session WHERE seq IN "+listed, seqs(rows)); err != nil {
+		return err
+	}
+	t.onCommit(func() { t.arrivals.remove(keys(rows)...) })
+	return nil
+}
+
+// endEverybody ends all live sessions but one, and returns how many were not over by themselves.
+func (t *tx) endEverybody(but curfew.SessionID, e curfew.Ending) (n int, err error) {
+	args := append([]any{milli(e.At)}, t.fences.args()...)
+	err = t.queryRow("SELECT (SELECT count(*) FROM session WHERE indexed = 1 AND ends_at > ? AND "+beyond+") + "+
+		"(SELECT count(*) FROM session WHERE indexed = 0 AND ends_at > ? AND "+beyond+")", append(args, args...), &n)
 	if err != nil {
 		return 0, err
 	}
-	_, err = t.exec("DELETE FROM session"+c.where(), c.args()...)
-	return n, err
-}
-
-// selected turns a selection into conditions.
-func selected(sel curfew.Selection, now time.Time) *conditions {
-	c := &conditions{}
-	if !sel.All && len(sel.IDs) == 0 && sel.User == "" && !sel.Due {
-		c.add("0")
+	spared, err := t.byIDs([]curfew.SessionID{but})
+	if err != nil {
+		return 0, err
 	}
-	if len(sel.IDs) > 0 {
-		c.add("id IN (?"+strings.Repeat(",?", len(sel.IDs)-1)+")", anys(sel.IDs)...)
+	if len(spared) == 0 {
+		but = "" // it has ended before, and stays so
+	} else if spared[0].endsAt > milli(e.At) {
+		n--
 	}
-	if sel.User != "" {
-		c.add("user_id = ?", string(sel.User))
+	if err := t.fence(but, e); err != nil {
+		return 0, err
 	}
-	if sel.Except != "" {
-		c.add("id <> ?", string(sel.Except))
-	}
-	if sel.Due {
-		c.add(fmt.Sprintf("id IN (SELECT id FROM session WHERE ends_at <= ? ORDER BY ends_at, id LIMIT %d)", dueAtOnce), milli(now))
-	}
-	return c
+	return n, t.moveFenced(t.pace.step)
 }
 
 // Forget implements curfew.Store.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,8 +47,12 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	t, err := newTx(conn)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
 	w := &writer{
-		db: db, tx: &tx{conn: conn, statements: map[string]*sql.Stmt{}}, jobs: make(chan *job, groupSize),
+		db: db, tx: t, jobs: make(chan *job, groupSize),
 		closed: make(chan struct{}), idle: make(chan struct{}), failed: make(chan struct{}),
 	}
 	go w.run()
@@ -91,14 +96,35 @@ func (w *writer) close() error {
 	return errors.Join(w.tx.close(), w.db.Close())
 }
 
+// pace says when the work is done that nobody waits for.
+type pace struct {
+	step     int           // rows at once
+	delay    time.Duration // after the last change
+	every    time.Duration // while changes keep coming
+	arrivals int           // with more than these, a step after each group of changes
+}
+
+var usualPace = pace{step: 1000, delay: 20 * time.Millisecond, every: time.Second, arrivals: 200_000}
+
 func (w *writer) run() {
 	defer close(w.idle)
+	last := time.Now() // when a chore was done
+	delay := w.tx.pace.delay
 	for {
+		var pause <-chan time.Time
+		if w.tx.hasChores() {
+			pause = time.After(delay)
+		}
 		select {
 		case j := <-w.jobs:
 			if !w.commit(w.group(j)) {
 				return
 			}
+			delay = w.tx.pace.delay
+			if !w.tx.hasChores() || time.Since(last) < w.tx.pace.every && w.tx.arrivals.len() < w.tx.pace.arrivals {
+				continue
+			}
+		case <-pause:
 		case <-w.closed:
 			select {
 			case j := <-w.jobs:
@@ -106,6 +132,14 @@ func (w *writer) run() {
 			default:
 			}
 			return
+		}
+		chore := &job{do: (*tx).chore, done: make(chan struct{})}
+		if !w.commit([]*job{chore}) {
+			return
+		}
+		last, delay = time.Now(), 0
+		if chore.err != nil {
+			delay = w.tx.pace.every // the disk is full, say
 		}
 	}
 }
@@ -162,10 +196,55 @@ func unavailable(err error) error {
 	return &curfew.Error{Code: curfew.CodeUnavailable, Message: "the database failed", Err: err}
 }
 
-// tx is the connection that writes, within a transaction.
+// tx is the connection that writes, within a transaction, and what is known in memory of the state it leads to.
 type tx struct {
 	conn       *sql.Conn
 	statements map[string]*sql.Stmt
+	pace       pace
+	arrivals   *arrivals
+	fences     fences
+	published  atomic.Pointer[fences] // those that are committed
+	commits    []func()               // what is to be done when the transaction is committed
+	rollbacks  []func()               // or undone, the latest first
+}
+
+func newTx(conn *sql.Conn) (*tx, error) {
+	t := &tx{conn: conn, statements: map[string]*sql.Stmt{}, pace: usualPace}
+	err := errors.Join(t.loadArrivals(), t.loadFences())
+	t.committed()
+	return t, err
+}
+
+func (t *tx) onCommit(f func())   { t.commits = append(t.commits, f) }
+func (t *tx) onRollback(f func()) { t.rollbacks = append(t.rollbacks, f) }
+
+func (t *tx) committed() {
+	for _, f := range t.commits {
+		f()
+	}
+	t.commits, t.rollbacks = nil, nil
+}
+
+// mark is a point in a transaction to which it can be rolled back.
+type mark struct{ commits, rollbacks int }
+
+func (t *tx) mark() mark { return mark{len(t.commits), len(t.rollbacks)} }
+
+func (t *tx) rolledBack(to mark) {
+	for _, f := range slices.Backward(t.rollbacks[to.rollbacks:]) {
+		f()
+	}
+	t.commits, t.rollbacks = t.commits[:to.commits], t.rollbacks[:to.rollbacks]
+}
+
+func (t *tx) hasChores() bool { return len(t.fences) > 0 || t.arrivals.len() > 0 }
+
+// chore does a step of the work that nobody waits for.
+func (t *tx) chore() error {
+	if len(t.fences) > 0 {
+		return t.moveFenced(t.pace.step)
+	}
+	return t.index(t.pace.step)
 }
 
 // group does jobs in one transaction. An error means that none of them happened.
@@ -174,6 +253,7 @@ func (t *tx) group(jobs []*job) error {
 		return err
 	}
 	var latest time.Time
+	changed := false
 	for _, j := range jobs {
 		if !j.taken.CompareAndSwap(false, true) {
 			continue
@@ -181,11 +261,14 @@ func (t *tx) group(jobs []*job) error {
 		if err := t.do(j); err != nil {
 			return errors.Join(err, t.rollback())
 		}
-		if j.err == nil && j.now.After(latest) { // a group of failures needs no sync
-			latest = j.now
+		if j.err == nil {
+			changed = true
+			if j.now.After(latest) {
+				latest = j.now
+			}
 		}
 	}
-	if latest.IsZero() {
+	if !changed { // a group of failures needs no sync
 		return t.rollback()
 	}
 	if _, err := t.exec("UPDATE clock SET at = ? WHERE at < ?", milli(latest), milli(latest)); err != nil {
@@ -194,6 +277,7 @@ func (t *tx) group(jobs []*job) error {
 	if _, err := t.exec("COMMIT"); err != nil {
 		return errors.Join(err, t.rollback())
 	}
+	t.committed()
 	return nil
 }
 
@@ -202,6 +286,7 @@ func (t *tx) do(j *job) error {
 	if _, err := t.exec("SAVEPOINT job"); err != nil {
 		return err
 	}
+	before := t.mark()
 	if j.err = j.do(t); j.err != nil {
 		if primaryCode(j.err) == sqlitelib.SQLITE_FULL || isFatal(j.err) {
 			return j.err
@@ -209,6 +294,7 @@ func (t *tx) do(j *job) error {
 		if _, err := t.exec("ROLLBACK TO job"); err != nil {
 			return err
 		}
+		t.rolledBack(before)
 	}
 	_, err := t.exec("RELEASE job")
 	return err
@@ -216,6 +302,7 @@ func (t *tx) do(j *job) error {
 
 // rollback ends the transaction, unless SQLite has already done so.
 func (t *tx) rollback() error {
+	t.rolledBack(mark{})
 	_, err := t.exec("ROLLBACK")
 	if primaryCode(err) == sqlitelib.SQLITE_ERROR {
 		return nil

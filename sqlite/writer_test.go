@@ -170,7 +170,7 @@ func TestFullDisk(t *testing.T) {
 	if got, err := db.Find(t.Context(), &r.Hash, ""); err != nil || got.Ending != nil {
 		t.Errorf("Find on a full disk: %+v, %v", got, err)
 	}
-	n, err := db.End(t.Context(), storetest.T0, curfew.Selection{All: true}, curfew.Ending{Reason: curfew.ReasonTerminated})
+	n, _, err := db.End(t.Context(), storetest.T0, curfew.Selection{All: true}, curfew.Ending{Reason: curfew.ReasonTerminated})
 	if ended := mustFind(t, db, "s0").Ending != nil; (err == nil) != ended || err == nil && n != inserted {
 		t.Errorf("End on a full disk = %d, %v; but ended: %v", n, err, ended)
 	}
@@ -185,7 +185,7 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("Touch with room: %v", err)
 	}
 	sel := curfew.Selection{All: true}
-	if _, err := db.End(t.Context(), storetest.T0.Add(time.Second), sel, curfew.Ending{Reason: curfew.ReasonTerminated}); err != nil {
+	if _, _, err := db.End(t.Context(), storetest.T0.Add(time.Second), sel, curfew.Ending{Reason: curfew.ReasonTerminated}); err != nil {
 		t.Errorf("End with room: %v", err)
 	}
 	if mustFind(t, db, "s0").Ending == nil || mustFind(t, db, "later").Ending == nil {

@@ -93,9 +93,9 @@ func (p *plug) Touch(ctx context.Context, now time.Time, touches []curfew.Touch)
 	return p.Store.Touch(ctx, now, touches)
 }
 
-func (p *plug) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (int, error) {
+func (p *plug) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (int, []curfew.Key, error) {
 	if p.pulled.Load() {
-		return 0, errPulled
+		return 0, nil, errPulled
 	}
 	return p.Store.End(ctx, now, sel, e)
 }

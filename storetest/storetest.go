@@ -28,6 +28,8 @@ func Run(t *testing.T, open func(t *testing.T) curfew.Store) {
 		{"Update", testUpdate},
 		{"End", testEnd},
 		{"EndSelections", testEndSelections},
+		{"EndEverybody", testEndEverybody},
+		{"EndEverybodyTwice", testEndEverybodyTwice},
 		{"EndOverdue", testEndOverdue},
 		{"EndDue", testEndDue},
 		{"EndMany", testEndMany},
@@ -67,6 +69,25 @@ func Record(id string, user string, at time.Duration) curfew.Record {
 	}
 }
 
+// insertMany inserts sessions of amara, s0000 and so on, many at a time.
+func insertMany(t *testing.T, s curfew.Store, n int) []curfew.SessionID {
+	t.Helper()
+	all := make([]curfew.SessionID, n)
+	var wg sync.WaitGroup
+	for first := range 50 {
+		wg.Go(func() {
+			for i := first; i < n; i += 50 {
+				all[i] = curfew.SessionID(fmt.Sprintf("s%04d", i))
+				if _, err := s.Insert(t.Context(), T0, Record(string(all[i]), "amara", 0), 0, false); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return all
+}
+
 var terminated = curfew.Ending{Reason: curfew.ReasonTerminated, By: curfew.Actor{User: "id-amara", Name: "amara", Session: "s-amara"}}
 
 func insert(t *testing.T, s curfew.Store, records ...curfew.Record) {
@@ -89,7 +110,7 @@ func find(t *testing.T, s curfew.Store, id curfew.SessionID) curfew.Record {
 
 func end(t *testing.T, s curfew.Store, at time.Duration, sel curfew.Selection, e curfew.Ending, want int) {
 	t.Helper()
-	n, err := s.End(t.Context(), T0.Add(at), sel, e)
+	n, _, err := s.End(t.Context(), T0.Add(at), sel, e)
 	if err != nil || n != want {
 		t.Fatalf("End(%+v) = %d, %v; want %d", sel, n, err, want)
 	}
@@ -123,6 +144,18 @@ func wantIDs(t *testing.T, what string, got []curfew.SessionID, want ...curfew.S
 	if !slices.Equal(got, want) {
 		t.Errorf("%s = %v, want %v", what, got, want)
 	}
+}
+
+// wantKeys compares keys, in any order, with those of sessions.
+func wantKeys(t *testing.T, s curfew.Store, what string, got []curfew.Key, want ...curfew.SessionID) {
+	t.Helper()
+	var keys []curfew.SessionID
+	for _, k := range got {
+		keys = append(keys, k.ID)
+		equal(t, what, k, find(t, s, k.ID).Key())
+	}
+	slices.Sort(keys)
+	wantIDs(t, what, keys, want...)
 }
 
 func testFind(t *testing.T, s curfew.Store) {
@@ -185,8 +218,7 @@ func testCap(t *testing.T, s curfew.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slices.Sort(replaced)
-	wantIDs(t, "replaced", replaced, "a", "b")
+	wantKeys(t, s, "replaced", replaced, "a", "b")
 	equal(t, "ending of a", *find(t, s, "a").Ending, curfew.Ending{Reason: curfew.ReasonReplaced, At: now})
 	for _, id := range []curfew.SessionID{"c", "d", "x"} {
 		if find(t, s, id).Ending != nil {
@@ -279,7 +311,11 @@ func testEnd(t *testing.T, s curfew.Store) {
 	r := Record("a", "amara", 0)
 	insert(t, s, r, Record("b", "amara", 0))
 	one := curfew.Selection{IDs: []curfew.SessionID{"a"}}
-	end(t, s, time.Second, one, terminated, 1)
+	n, ended, err := s.End(t.Context(), T0.Add(time.Second), one, terminated)
+	if err != nil || n != 1 {
+		t.Fatalf("End = %d, %v; want 1", n, err)
+	}
+	wantKeys(t, s, "ended", ended, "a")
 	end(t, s, 2*time.Second, one, curfew.Ending{Reason: curfew.ReasonSignedOut}, 0)
 	want := terminated
 	want.At = T0.Add(time.Second)
@@ -300,17 +336,100 @@ func testEndSelections(t *testing.T, s curfew.Store) {
 	end(t, s, 1, curfew.Selection{Except: "a1"}, terminated, 0)
 	end(t, s, 1, curfew.Selection{IDs: []curfew.SessionID{"a1"}, User: "id-arslan"}, terminated, 0)
 	end(t, s, 1, curfew.Selection{IDs: []curfew.SessionID{"a1", "none"}, Except: "a1"}, terminated, 0)
-	end(t, s, 1, curfew.Selection{User: "id-amara", Except: "a1"}, terminated, 1)
+	n, ended, err := s.End(t.Context(), T0.Add(1), curfew.Selection{User: "id-amara", Except: "a1"}, terminated)
+	if err != nil || n != 1 {
+		t.Fatalf("End = %d, %v; want 1", n, err)
+	}
+	wantKeys(t, s, "ended of the user", ended, "a2")
 	end(t, s, 1, curfew.Selection{All: true, Except: "b2"}, terminated, 2)
 	end(t, s, 1, curfew.Selection{All: true}, terminated, 1)
 	end(t, s, 1, curfew.Selection{All: true}, terminated, 0)
+}
+
+// testEndEverybody ends so many that a store may move them later: nothing but the history may show that.
+func testEndEverybody(t *testing.T, s curfew.Store) {
+	insert(t, s, Record("own", "amara", 0), Record("due", "amara", -330*time.Second))
+	insertMany(t, s, 1200)
+	now := T0.Add(time.Minute)
+	end(t, s, time.Minute, curfew.Selection{All: true, Except: "own"}, terminated, 1200)
+	insert(t, s, Record("new", "arslan", time.Minute))
+
+	long := time.Hour
+	if err := s.Update(t.Context(), now, "id-amara", curfew.Change{Lifetime: &long}); err != nil {
+		t.Fatal(err)
+	}
+	want := terminated
+	want.At = now
+	for _, id := range []curfew.SessionID{"s0000", "s0999", "s1199"} {
+		r := find(t, s, id)
+		if r.Ending == nil || *r.Ending != want || r.Session.Lifetime != 300*time.Second {
+			t.Errorf("%s = %+v", id, r)
+		}
+		byHash, err := s.Find(t.Context(), &r.Hash, "")
+		if err != nil || byHash.Ending == nil || *byHash.Ending != want {
+			t.Errorf("%s by its hash = %+v, %v", id, byHash, err)
+		}
+		if live, err := s.Touch(t.Context(), now, []curfew.Touch{{ID: id, At: now}}); err != nil || live[0] {
+			t.Errorf("a touch of %s: %v, %v; want not live", id, live, err)
+		}
+		if _, err := s.Insert(t.Context(), now, Record(string(id), "amara", time.Minute), 0, false); err == nil {
+			t.Errorf("%s is live again", id)
+		}
+	}
+	equal(t, "due", *find(t, s, "due").Ending, curfew.Ending{Reason: curfew.ReasonIdle, At: T0})
+	end(t, s, time.Minute, curfew.Selection{IDs: []curfew.SessionID{"s0000", "s1199"}}, terminated, 0)
+	equal(t, "own lifetime", find(t, s, "own").Session.Lifetime, long)
+	if live, err := s.Touch(t.Context(), now, []curfew.Touch{{ID: "own", At: now}, {ID: "new", At: now}}); err != nil || !live[0] || !live[1] {
+		t.Errorf("a touch of the spared and of the new: %v, %v; want live", live, err)
+	}
+	for _, sort := range curfew.Sorts {
+		page, err := s.List(t.Context(), curfew.Query{Now: now, Sort: sort})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := ids(page.Records)
+		slices.Sort(found)
+		wantIDs(t, "listed", found, "new", "own")
+	}
+	n, err := s.Count(t.Context(), curfew.Query{Now: now})
+	if err != nil || n != (curfew.Count{Sessions: 2, Users: 2}) {
+		t.Errorf("Count = %+v, %v", n, err)
+	}
+	replaced, err := s.Insert(t.Context(), now, Record("newest", "amara", time.Minute), 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKeys(t, s, "replaced", replaced, "own")
+	end(t, s, time.Minute, curfew.Selection{User: "id-amara"}, terminated, 1)
+}
+
+// testEndEverybodyTwice spares another session the second time, and then one that ended the first time.
+func testEndEverybodyTwice(t *testing.T, s curfew.Store) {
+	insertMany(t, s, 1200)
+	end(t, s, time.Second, curfew.Selection{All: true, Except: "s1150"}, terminated, 1199)
+	insert(t, s, Record("t1", "amara", 2*time.Second), Record("t2", "amara", 2*time.Second))
+	end(t, s, 3*time.Second, curfew.Selection{All: true, Except: "t1"}, terminated, 2)
+	end(t, s, 4*time.Second, curfew.Selection{All: true, Except: "s1199"}, terminated, 1)
+	for id, at := range map[curfew.SessionID]time.Duration{"s0000": 1, "s1199": 1, "s1150": 3, "t2": 3, "t1": 4} {
+		if e := find(t, s, id).Ending; e == nil || !e.At.Equal(T0.Add(at*time.Second)) {
+			t.Errorf("%s ended as %+v, want at %d s", id, e, at)
+		}
+	}
+	n, err := s.Count(t.Context(), curfew.Query{Now: T0.Add(4 * time.Second)})
+	if err != nil || n.Sessions != 0 {
+		t.Errorf("Count = %+v, %v; want none", n, err)
+	}
 }
 
 func testEndOverdue(t *testing.T, s curfew.Store) {
 	idle, old := Record("idle", "amara", 0), Record("old", "amara", 0)
 	old.Session.ExpiresAt = T0.Add(100 * time.Second)
 	insert(t, s, idle, old, Record("live", "amara", 330*time.Second))
-	end(t, s, 330*time.Second, curfew.Selection{All: true}, terminated, 1)
+	n, ended, err := s.End(t.Context(), T0.Add(330*time.Second), curfew.Selection{User: "id-amara"}, terminated)
+	if err != nil || n != 1 {
+		t.Fatalf("End = %d, %v; want 1", n, err)
+	}
+	wantKeys(t, s, "ended", ended, "idle", "live", "old")
 	equal(t, "idle", *find(t, s, "idle").Ending, curfew.Ending{Reason: curfew.ReasonIdle, At: T0.Add(330 * time.Second)})
 	equal(t, "old", *find(t, s, "old").Ending, curfew.Ending{Reason: curfew.ReasonExpired, At: T0.Add(100 * time.Second)})
 	equal(t, "live", find(t, s, "live").Ending.Reason, curfew.ReasonTerminated)
@@ -318,10 +437,17 @@ func testEndOverdue(t *testing.T, s curfew.Store) {
 
 func testEndDue(t *testing.T, s curfew.Store) {
 	insert(t, s, Record("a", "amara", 0), Record("b", "amara", time.Second), Record("c", "amara", time.Minute))
-	due := curfew.Selection{Due: true}
-	end(t, s, 329_999*time.Millisecond, due, curfew.Ending{}, 0)
-	end(t, s, 331*time.Second, due, curfew.Ending{}, 2)
-	end(t, s, 331*time.Second, due, curfew.Ending{}, 0)
+	due := func(at time.Duration, want ...curfew.SessionID) {
+		t.Helper()
+		n, ended, err := s.End(t.Context(), T0.Add(at), curfew.Selection{Due: true}, curfew.Ending{})
+		if err != nil || n != 0 {
+			t.Fatalf("End = %d, %v; want none but those that are due", n, err)
+		}
+		wantKeys(t, s, "due", ended, want...)
+	}
+	due(329_999 * time.Millisecond)
+	due(331*time.Second, "a", "b")
+	due(331 * time.Second)
 	equal(t, "b", *find(t, s, "b").Ending, curfew.Ending{Reason: curfew.ReasonIdle, At: T0.Add(331 * time.Second)})
 	if find(t, s, "c").Ending != nil {
 		t.Error("c has ended")
@@ -329,12 +455,7 @@ func testEndDue(t *testing.T, s curfew.Store) {
 }
 
 func testEndMany(t *testing.T, s curfew.Store) {
-	var many []curfew.SessionID
-	for i := range 1200 {
-		r := Record(fmt.Sprintf("s%04d", i), "amara", 0)
-		insert(t, s, r)
-		many = append(many, r.Session.ID)
-	}
+	many := insertMany(t, s, 1200)
 	end(t, s, 1, curfew.Selection{IDs: many[:1100], Except: many[7]}, terminated, 1099)
 	n, err := s.Count(t.Context(), curfew.Query{Now: T0.Add(1)})
 	if err != nil || n != (curfew.Count{Sessions: 101, Users: 1}) {
@@ -384,7 +505,7 @@ func testCancelled(t *testing.T, s curfew.Store) {
 	if _, err := s.Insert(ctx, T0, Record("b", "amara", 0), 0, false); !errors.Is(err, context.Canceled) {
 		t.Errorf("Insert: %v", err)
 	}
-	if _, err := s.End(ctx, T0, curfew.Selection{All: true}, terminated); !errors.Is(err, context.Canceled) {
+	if _, _, err := s.End(ctx, T0, curfew.Selection{All: true}, terminated); !errors.Is(err, context.Canceled) {
 		t.Errorf("End: %v", err)
 	}
 	if _, err := s.Find(ctx, nil, "a"); !errors.Is(err, context.Canceled) {
@@ -407,7 +528,7 @@ func testTouchRacesEnd(t *testing.T, s curfew.Store) {
 			}
 		})
 		wg.Go(func() {
-			if n, err := s.End(context.Background(), T0.Add(time.Second), curfew.Selection{IDs: []curfew.SessionID{id}}, terminated); err != nil || n != 1 {
+			if n, _, err := s.End(context.Background(), T0.Add(time.Second), curfew.Selection{IDs: []curfew.SessionID{id}}, terminated); err != nil || n != 1 {
 				t.Errorf("End = %d, %v", n, err)
 			}
 		})

@@ -261,7 +261,7 @@ func TestCommandsKeepHistory(t *testing.T) {
 	if _, err := db.Insert(t.Context(), r.Session.CreatedAt, r, 0, false); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.End(t.Context(), r.Session.CreatedAt, curfew.Selection{All: true}, curfew.Ending{Reason: curfew.ReasonSignedOut}); err != nil {
+	if _, _, err := db.End(t.Context(), r.Session.CreatedAt, curfew.Selection{All: true}, curfew.Ending{Reason: curfew.ReasonSignedOut}); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {

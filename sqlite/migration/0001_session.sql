@@ -1,9 +1,13 @@
 -- Times and durations are milliseconds; times count from the Unix epoch, UTC.
 
 -- +goose Up
+-- A session that starts is only appended. Its row comes into the indexes when there is time, many at once, which is
+-- several times cheaper.
 CREATE TABLE session (
-    id               TEXT    NOT NULL PRIMARY KEY,
-    hash             BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),
+    seq              INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, -- the order of the starts
+    indexed          INTEGER NOT NULL DEFAULT 0 CHECK (indexed IN (0, 1)),
+    id               TEXT    NOT NULL,
+    hash             BLOB    NOT NULL CHECK (length(hash) = 32),
     user_id          TEXT    NOT NULL,
     user_name        TEXT    NOT NULL,
     full_name        TEXT    NOT NULL,
@@ -19,11 +23,26 @@ CREATE TABLE session (
     search           TEXT    NOT NULL, -- Session.SearchText
     ends_at          INTEGER NOT NULL GENERATED ALWAYS AS (min(last_active + lifetime + grace, expires_at)) VIRTUAL
 ) STRICT;
-CREATE INDEX session_user ON session (user_id);
-CREATE INDEX session_ends_at ON session (ends_at);
-CREATE INDEX session_activity ON session (last_active, id);
-CREATE INDEX session_started ON session (created_at, id);
-CREATE INDEX session_user_name ON session (user_name COLLATE NOCASE, id);
+CREATE INDEX session_arrival ON session (indexed) WHERE indexed = 0;
+CREATE UNIQUE INDEX session_id ON session (id) WHERE indexed = 1;
+CREATE UNIQUE INDEX session_hash ON session (hash) WHERE indexed = 1;
+CREATE INDEX session_user ON session (user_id) WHERE indexed = 1;
+CREATE INDEX session_ends_at ON session (ends_at) WHERE indexed = 1;
+CREATE INDEX session_activity ON session (last_active, id) WHERE indexed = 1;
+CREATE INDEX session_started ON session (created_at, id) WHERE indexed = 1;
+CREATE INDEX session_user_name ON session (user_name COLLATE NOCASE, id) WHERE indexed = 1;
+
+-- A fence is the end of all sessions up to one, but for an exception. Their rows move to history afterwards.
+CREATE TABLE fence (
+    id         INTEGER NOT NULL PRIMARY KEY,
+    upto       INTEGER NOT NULL, -- session.seq
+    but        TEXT    NOT NULL, -- session.id, or empty
+    reason     TEXT    NOT NULL,
+    by_user    TEXT    NOT NULL,
+    by_name    TEXT    NOT NULL,
+    by_session TEXT    NOT NULL,
+    at         INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE history (
     id               TEXT    NOT NULL PRIMARY KEY,
@@ -60,15 +79,17 @@ INSERT INTO clock VALUES (1, 0);
 -- Sessions move one way, from live to ended, whoever writes here.
 
 -- +goose StatementBegin
-CREATE TRIGGER session_never_returns BEFORE INSERT ON session
+CREATE TRIGGER session_is_new BEFORE INSERT ON session
 WHEN EXISTS (SELECT 1 FROM history WHERE id = new.id OR hash = new.hash)
+    OR EXISTS (SELECT 1 FROM session WHERE indexed = 1 AND id = new.id)
+    OR EXISTS (SELECT 1 FROM session WHERE indexed = 1 AND hash = new.hash)
 BEGIN
-    SELECT RAISE(ABORT, 'an ended session does not return');
+    SELECT RAISE(ABORT, 'the ID or the hash was used before');
 END;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE TRIGGER session_keeps_identity BEFORE UPDATE OF id, hash, user_id, created_at ON session
+CREATE TRIGGER session_keeps_identity BEFORE UPDATE OF seq, id, hash, user_id, created_at ON session
 BEGIN
     SELECT RAISE(ABORT, 'the identity of a session does not change');
 END;
