@@ -3,6 +3,7 @@ package curfew
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
@@ -36,14 +37,14 @@ var mask = func() (m tokenBytes) {
 }()
 
 func (b tokenBytes) xor(m tokenBytes) tokenBytes {
-	for i := range b {
-		b[i] ^= m[i]
-	}
+	subtle.XORBytes(b[:], b[:], m[:])
 	return b
 }
 
-// TokenHash is what is kept of a token: its SHA-256. With 256 random bits behind it, it needs no salt.
+// TokenHash is what is kept of a token: the SHA-256 of its random bytes. With 256 of those bits it needs no salt.
 type TokenHash [sha256.Size]byte
+
+var tokenEncoding = base64.RawURLEncoding.Strict()
 
 // NewToken draws a token from crypto/rand, which never fails: the program ends before it hands out anything weak.
 func NewToken() Token {
@@ -60,7 +61,7 @@ func ParseToken(s string) (Token, bool) {
 		return Token{}, false
 	}
 	var b tokenBytes
-	n, err := base64.RawURLEncoding.Strict().Decode(b[:], []byte(s[len(tokenPrefix):]))
+	n, err := tokenEncoding.Decode(b[:], []byte(s[len(tokenPrefix):]))
 	if err != nil || n != len(b) || binary.BigEndian.Uint32(b[tokenRandom:]) != crc32.ChecksumIEEE(b[:tokenRandom]) {
 		return Token{}, false
 	}
@@ -70,7 +71,7 @@ func ParseToken(s string) (Token, bool) {
 func (t Token) text() (text [tokenLen]byte) {
 	b := t.masked.xor(mask)
 	copy(text[:], tokenPrefix)
-	base64.RawURLEncoding.Encode(text[len(tokenPrefix):], b[:])
+	tokenEncoding.Encode(text[len(tokenPrefix):], b[:])
 	return text
 }
 
@@ -85,8 +86,8 @@ func (t Token) Reveal() string {
 
 // Hash returns what a store keeps of the token.
 func (t Token) Hash() TokenHash {
-	text := t.text()
-	return sha256.Sum256(text[:])
+	b := t.masked.xor(mask)
+	return sha256.Sum256(b[:tokenRandom])
 }
 
 const hiddenToken = "[token]"
