@@ -6,20 +6,22 @@ import (
 )
 
 // check is the hot path: when the session is in memory it is a look-up and two comparisons.
-func (m *Manager) check(ctx context.Context, hash TokenHash, now time.Time, act Activity) (s Session, err error) {
+func (m *Manager) check(ctx context.Context, hash TokenHash, now int64, act Activity) (s Session, err error) {
 	for {
-		e, err := m.load(ctx, hash)
-		if err != nil {
-			return Session{}, err
+		e := m.cache.get(hash)
+		if e == nil {
+			if e, err = m.load(ctx, hash); err != nil {
+				return Session{}, err
+			}
 		}
-		switch e.check(&s, now.UnixMilli(), act) {
+		switch e.check(&s, now, act) {
 		case verdictGone:
 			continue
 		case verdictDue:
-			ending, _ := s.Due(now)
+			ending, _ := s.Due(fromMilli(now))
 			return Session{}, &EndedError{Ended{s, ending}}
 		case verdictWriteFirst:
-			return m.writeFirst(ctx, s, hash, now)
+			return m.writeFirst(ctx, s, hash, fromMilli(now))
 		case verdictQueue:
 			m.queue.put(e)
 		case verdictRevived:
@@ -77,12 +79,9 @@ func (e *entry) touch(now int64) verdict {
 	return verdictQueue
 }
 
-// load returns the entry of a live session, from memory or the store.
+// load returns a new entry of a live session, from the store.
 func (m *Manager) load(ctx context.Context, hash TokenHash) (*entry, error) {
 	for {
-		if e := m.cache.get(hash); e != nil {
-			return e, nil
-		}
 		epoch := m.cache.begin(hash)
 		r, err := m.find(ctx, &hash, "")
 		if err != nil {

@@ -13,28 +13,34 @@ type clock struct {
 	high atomic.Int64 // the latest time told, in Unix milliseconds
 }
 
-// clockBase ties a reading to the time that was told for it.
-type clockBase struct{ reading, told time.Time }
+// clockBase ties a reading to the time that was told for it, in Unix nanoseconds.
+type clockBase struct {
+	reading time.Time
+	told    int64
+}
 
 // newClock returns a clock that tells no time before floor.
 func newClock(read func() time.Time, floor time.Time) *clock {
 	c := &clock{read: read}
 	r := read()
-	told := later(r.Round(0), floor)
+	told := later(r.Round(0), floor).UnixNano()
 	c.base.Store(&clockBase{r, told})
-	c.high.Store(told.UnixMilli())
+	c.high.Store(told / int64(time.Millisecond))
 	return c
 }
 
 // Now returns the time in whole milliseconds, UTC.
-func (c *clock) Now() time.Time {
+func (c *clock) Now() time.Time { return fromMilli(c.milli()) }
+
+// milli is Now in Unix milliseconds.
+func (c *clock) milli() int64 {
 	r, b := c.read(), c.base.Load()
-	told := b.told.Add(max(0, r.Sub(b.reading)))
-	if wall := r.Round(0); wall.Sub(told) > time.Millisecond {
+	told := b.told + max(0, int64(r.Sub(b.reading)))
+	if wall := r.UnixNano(); wall-told > int64(time.Millisecond) {
 		c.base.CompareAndSwap(b, &clockBase{r, wall})
 		told = wall
 	}
-	return time.UnixMilli(c.raise(told.UnixMilli())).UTC()
+	return c.raise(told / int64(time.Millisecond))
 }
 
 // raise makes t the latest time told, unless a later one was, and returns the latest.

@@ -26,7 +26,7 @@ func ClearCookie(w http.ResponseWriter, r *http.Request) {
 }
 
 func cookie(r *http.Request, value string, maxAge int) *http.Cookie {
-	secure := OriginOf(r).Secure
+	secure := isSecure(r)
 	return &http.Cookie{
 		Name: cookieName(secure), Value: value, Path: "/", MaxAge: maxAge,
 		Secure: secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
@@ -43,7 +43,7 @@ func cookieName(secure bool) string {
 // TokenOf returns the token in the request's cookie. It is strict where the standard parser is kind: of two cookies
 // of our name, in whatever spelling, one may be planted, so neither is taken.
 func TokenOf(r *http.Request) (Token, bool) {
-	want, value, found := cookieName(OriginOf(r).Secure), "", 0
+	want, value, found := cookieName(isSecure(r)), "", 0
 	for _, line := range r.Header["Cookie"] {
 		for pair := range strings.SplitSeq(line, ";") {
 			name, v, _ := strings.Cut(pair, "=")

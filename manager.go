@@ -138,7 +138,7 @@ func (m *Manager) Start(ctx context.Context, st Start) (Session, Token, error) {
 // Check returns the session that has the token, as of now. If act is Active, the session's inactivity starts anew.
 // The error is ErrNoSession for a token that no session has, and an *EndedError for a session that has ended.
 func (m *Manager) Check(ctx context.Context, t Token, act Activity) (Session, error) {
-	return m.check(ctx, t.Hash(), m.clock.Now(), act)
+	return m.check(ctx, t.Hash(), m.clock.milli(), act)
 }
 
 // Get returns the live session with the ID, or an error as Check does.
@@ -147,7 +147,7 @@ func (m *Manager) Get(ctx context.Context, id SessionID) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
-	return m.check(ctx, r.Hash, m.clock.Now(), Passive)
+	return m.check(ctx, r.Hash, m.clock.milli(), Passive)
 }
 
 // Extend starts the inactivity of a live session anew, as the Extend Session button does; the absolute limit stays.
@@ -167,14 +167,14 @@ func (m *Manager) writeNow(ctx context.Context, t Touch) (Session, error) {
 		return Session{}, err
 	}
 	t.At = m.clock.Now()
-	s, err := m.check(ctx, r.Hash, t.At, Passive)
+	s, err := m.check(ctx, r.Hash, t.At.UnixMilli(), Passive)
 	if err != nil {
 		return Session{}, err
 	}
 	if err := m.write(ctx, s, r.Hash, t); err != nil {
 		return Session{}, err
 	}
-	return m.check(ctx, r.Hash, m.clock.Now(), Passive)
+	return m.check(ctx, r.Hash, m.clock.milli(), Passive)
 }
 
 // End ends a session and returns its entry in the history. Ending an ended session changes nothing and returns the

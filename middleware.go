@@ -6,42 +6,55 @@ import (
 	"strings"
 )
 
-type authKey struct{}
-
-type auth struct {
+// authContext is a request's context with the answer to its check in it: one allocation for both.
+type authContext struct {
+	context.Context
 	session Session
 	token   Token
 	err     error
+}
+
+type authKey struct{}
+
+// Value returns the authContext itself for authKey.
+func (c *authContext) Value(key any) any {
+	if key == (authKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
 }
 
 // Authenticate checks each request's session once and keeps the answer for FromContext. It refuses nothing: what
 // follows decides who may pass. Whether a request counts as activity is up to ActivityOf.
 func (m *Manager) Authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a := auth{err: ErrNoSession}
+		c := &authContext{Context: r.Context(), err: ErrNoSession}
 		if t, ok := TokenOf(r); ok {
-			a.token = t
-			a.session, a.err = m.Check(r.Context(), t, ActivityOf(r))
+			c.token = t
+			c.session, c.err = m.Check(r.Context(), t, ActivityOf(r))
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), authKey{}, a)))
+		next.ServeHTTP(w, r.WithContext(c))
 	})
 }
 
 // FromContext returns the session that Authenticate found for the request, or the error of its check: ErrNoSession
 // without a token, an *EndedError, or one with CodeUnavailable. Without Authenticate it is ErrNoSession.
 func FromContext(ctx context.Context) (Session, error) {
-	a, ok := ctx.Value(authKey{}).(auth)
+	c, ok := ctx.Value(authKey{}).(*authContext)
 	if !ok {
 		return Session{}, ErrNoSession
 	}
-	return a.session, a.err
+	return c.session, c.err
 }
 
 // TokenFromContext returns the request's token, for handlers that go on checking after they began to answer, such
 // as event streams. It is the zero Token, which no session has, if there was none.
 func TokenFromContext(ctx context.Context) Token {
-	a, _ := ctx.Value(authKey{}).(auth)
-	return a.token
+	c, ok := ctx.Value(authKey{}).(*authContext)
+	if !ok {
+		return Token{}
+	}
+	return c.token
 }
 
 // PassiveHeader marks a read that a script makes by itself, for browsers that send no Fetch Metadata: over plain HTTP none

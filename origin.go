@@ -25,6 +25,14 @@ func OriginOf(r *http.Request) Origin {
 	return peer(r)
 }
 
+// isSecure is OriginOf(r).Secure, for who needs no more.
+func isSecure(r *http.Request) bool {
+	if o, ok := r.Context().Value(originKey{}).(Origin); ok {
+		return o.Secure
+	}
+	return r.TLS != nil
+}
+
 func peer(r *http.Request) Origin {
 	return Origin{Addr: peerAddr(r), Secure: r.TLS != nil, Host: r.Host}
 }

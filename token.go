@@ -3,7 +3,6 @@ package curfew
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
@@ -37,7 +36,10 @@ var mask = func() (m tokenBytes) {
 }()
 
 func (b tokenBytes) xor(m tokenBytes) tokenBytes {
-	subtle.XORBytes(b[:], b[:], m[:])
+	for i := 0; i < len(b); i += 4 {
+		word := binary.NativeEndian.Uint32(b[i:]) ^ binary.NativeEndian.Uint32(m[i:])
+		binary.NativeEndian.PutUint32(b[i:], word)
+	}
 	return b
 }
 
