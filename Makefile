@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run check tools lint test generate screenshots
+.PHONY: help run check tools lint test bench generate screenshots
 
 ## help: this list
 help:
@@ -17,17 +17,22 @@ check: tools lint test
 tools:
 	@.ci/tools
 
-## lint: formatting, modules, go vet, staticcheck
+## lint: formatting, modules, go vet, staticcheck; bench is a module of its own
 lint:
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; }
 	go mod tidy -diff
 	go mod verify
 	go vet ./...
 	go tool staticcheck ./...
+	cd bench && go mod tidy -diff && go vet ./...
 
 ## test: all tests, with the race detector; browser tests and fuzz seeds are among them
 test:
 	go test -race ./...
+
+## bench: measure what docs/performance.md says, and write it there (a quarter of an hour)
+bench:
+	cd bench && go run . -write ../docs/performance.md
 
 ## generate: refresh the vendored files of the console (needs npm; see internal/vendored)
 generate:

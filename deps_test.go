@@ -26,6 +26,7 @@ var (
 		"gate":      adapter,
 		"console":   adapter,
 		"internal":  {".", "account"},
+		"bench":     {".", "memory", "sqlite"},
 		"cmd":       {".", "account", "memory", "sqlite", "httpapi", "gate", "console", "internal"},
 	}
 	adapter = []string{".", "account", "internal"}

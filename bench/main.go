@@ -1,0 +1,137 @@
+// Command bench measures what Curfew promises of its speed, and what else one could use, in one run. It uses the public API
+// only, and is a module of its own so that those others never get into Curfew's go.mod.
+//
+// It prints a row for each promise: what was to reach and what was measured. It exits with status 1 if anything was missed.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"time"
+)
+
+// bench is one run.
+type bench struct {
+	report
+	ctx      context.Context
+	seeds    string // folder of databases to copy
+	sites    string // folder of databases in use
+	sessions int    // what "a million" is
+}
+
+// groups are the parts of a run, in the order of the report.
+var groups = []struct {
+	name string
+	run  func(*bench) error
+}{
+	{"check", (*bench).measureCheck},
+	{"middleware", (*bench).measureMiddleware},
+	{"start", (*bench).measureStart},
+	{"activity", (*bench).measureActivity},
+	{"pages", (*bench).measurePages},
+	{"open", (*bench).measureOpen},
+	{"memory", (*bench).measureMemory},
+	{"expiry", (*bench).measureExpiry},
+	{"storm", (*bench).measureStorm},
+	{"end", (*bench).measureEnd},
+	{"scale", (*bench).measureScale},
+}
+
+func main() {
+	if len(os.Args) > 2 && os.Args[1] == childArg {
+		exitOn(runChild(os.Args[2], os.Args[3:]))
+		return
+	}
+	met, err := run()
+	exitOn(err)
+	if !met {
+		os.Exit(1)
+	}
+}
+
+func exitOn(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
+}
+
+func run() (met bool, err error) {
+	only := flag.String("only", "", "run these `groups`, separated by commas: "+strings.Join(groupNames(), ", "))
+	sessions := flag.Int("sessions", 1_000_000, "how many live sessions stand for a million, to try things out with fewer")
+	dir := flag.String("dir", "", "keep seeded databases in this `folder`, and use those that are there (default a temporary one)")
+	write := flag.String("write", "", "put the results into this Markdown `file`, between its markers, and the plot beside it")
+	profile := flag.String("cpuprofile", "", "write a CPU profile into this `file`")
+	flag.Parse()
+	names := groupNames()
+	if *only != "" {
+		names = strings.Split(*only, ",")
+	}
+	for _, name := range names {
+		if !slices.Contains(groupNames(), name) {
+			return false, fmt.Errorf("there is no group %q", name)
+		}
+	}
+	if *write != "" && (*only != "" || *sessions != 1_000_000) {
+		return false, errors.New("-write takes a whole run, without -only and -sessions")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	b := &bench{ctx: ctx, seeds: *dir, sessions: *sessions}
+	if b.sites, err = os.MkdirTemp(*dir, "curfew-bench-"); err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(b.sites)
+	if b.seeds == "" {
+		b.seeds = b.sites
+	}
+	if *profile != "" {
+		stop, err := startProfile(*profile)
+		if err != nil {
+			return false, err
+		}
+		defer stop()
+	}
+	b.runGroups(names)
+	if *write != "" && ctx.Err() == nil {
+		err = b.writeTo(*write)
+	}
+	return b.allMet(), errors.Join(err, ctx.Err())
+}
+
+func groupNames() []string {
+	var names []string
+	for _, g := range groups {
+		names = append(names, g.name)
+	}
+	return names
+}
+
+// runGroups runs the groups. One that fails is a promise missed, and does not keep the others from running.
+func (b *bench) runGroups(names []string) {
+	for _, g := range groups {
+		if !slices.Contains(names, g.name) || b.ctx.Err() != nil {
+			continue
+		}
+		began := time.Now()
+		if err := g.run(b); err != nil {
+			b.add(g.name, "runs", "failed: "+err.Error(), false)
+		}
+		fmt.Printf("   (%s took %v)\n", g.name, time.Since(began).Round(time.Second))
+	}
+}
+
+func startProfile(name string) (stop func(), err error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	return pprof.StopCPUProfile, pprof.StartCPUProfile(f)
+}
