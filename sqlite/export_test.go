@@ -96,3 +96,11 @@ func NoChores(t testing.TB, db *DB) {
 func Chores(db *DB) (fences, arrivals int) {
 	return len(*db.writer.tx.published.Load()), db.writer.tx.arrivals.len()
 }
+
+// Relax has the connection that writes sync as little as SQLite thinks bearable.
+func Relax(t *testing.T, db *DB) {
+	t.Helper()
+	if _, err := db.writer.tx.conn.ExecContext(t.Context(), "PRAGMA synchronous = NORMAL"); err != nil {
+		t.Fatal(err)
+	}
+}

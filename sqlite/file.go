@@ -55,7 +55,12 @@ func inspect(ctx context.Context, path string) error {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("the database %s is not a regular file", path)
 	}
-	db, err := sql.Open("sqlite", dsn(path, "ro"))
+	mode := "ro"
+	if hasData(path + "-journal") {
+		// A process died while it made the database, before there was a write-ahead log. What it began must be undone.
+		mode = "rw"
+	}
+	db, err := sql.Open("sqlite", dsn(path, mode))
 	if err != nil {
 		return err
 	}
@@ -75,6 +80,11 @@ func inspect(ctx context.Context, path string) error {
 		return fmt.Errorf("the database %s %w", path, damaged(errors.New(lastLine(result))))
 	}
 	return nil
+}
+
+func hasData(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Size() > 0
 }
 
 func damaged(err error) error { return fmt.Errorf("is damaged; restore it from a backup: %w", err) }
