@@ -51,11 +51,16 @@ func Open(ctx context.Context, dir string, opt Options) (*DB, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the data folder can't be made: %w", err)
 	}
+	if !opt.AnyFilesystem { // first, since locks may not work there either
+		if err := checkFilesystem(dir); err != nil {
+			return nil, err
+		}
+	}
 	lock, err := own(dir)
 	if err != nil {
 		return nil, err
 	}
-	db, err := open(ctx, dir, opt)
+	db, err := open(ctx, dir)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -63,12 +68,7 @@ func Open(ctx context.Context, dir string, opt Options) (*DB, error) {
 	return db, nil
 }
 
-func open(ctx context.Context, dir string, opt Options) (*DB, error) {
-	if !opt.AnyFilesystem {
-		if err := checkFilesystem(dir); err != nil {
-			return nil, err
-		}
-	}
+func open(ctx context.Context, dir string) (*DB, error) {
 	path := filepath.Join(dir, FileName)
 	if err := inspect(ctx, path); err != nil {
 		return nil, err
