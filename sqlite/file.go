@@ -46,14 +46,18 @@ const quickCheckSize = 256 << 20
 
 // inspect looks at an existing file without changing it, and says what is wrong with it.
 func inspect(ctx context.Context, path string) error {
-	info, err := os.Stat(path)
+	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
 		return fmt.Errorf("the database can't be read: %w", err)
+	case info.Mode()&fs.ModeSymlink != 0: // the lock is on this folder, and another could have a link too
+		return fmt.Errorf("the database %s is a symbolic link; link the folder instead", path)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("the database %s is not a regular file", path)
+	case info.Size() == 0 && hasData(path+"-wal"): // SQLite would delete the log, and begin anew
+		return fmt.Errorf("the database %s %w", path, damaged(errors.New("the file is empty, but its write-ahead log is not")))
 	}
 	mode := "ro"
 	if hasData(path + "-journal") {

@@ -211,6 +211,36 @@ func TestKilledAtBirth(t *testing.T) {
 	insert(t, open(t, dir), storetest.Record("s1", "amara", 0))
 }
 
+// TestEmptyFileBesideItsLog has a file of which only the log is left. SQLite would delete that too.
+func TestEmptyFileBesideItsLog(t *testing.T) {
+	dir := killed(t, filled(t))
+	rewrite(t, dir, func([]byte) []byte { return nil })
+	refuses(t, dir, "damaged", "curfew.db")
+}
+
+// TestLinkedDatabase has a link to a database of another folder, which that folder's owner would not notice, and to nothing.
+func TestLinkedDatabase(t *testing.T) {
+	for name, target := range map[string]string{"a database": filled(t), "nothing": t.TempDir()} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.Symlink(filepath.Join(target, "curfew.db"), filepath.Join(dir, "curfew.db")); err != nil {
+				t.Fatal(err)
+			}
+			if db, err := sqlite.Open(t.Context(), dir, sqlite.Options{}); err == nil {
+				db.Close()
+				t.Error("it was opened")
+			} else if !strings.Contains(err.Error(), "symbolic link") {
+				t.Errorf("Open: %v, want an error about the link", err)
+			}
+		})
+	}
+	linked := filepath.Join(t.TempDir(), "data")
+	if err := os.Symlink(filled(t), linked); err != nil {
+		t.Fatal(err)
+	}
+	open(t, linked)
+}
+
 func TestFolderThatCantBe(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
