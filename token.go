@@ -62,8 +62,10 @@ func ParseToken(s string) (Token, bool) {
 	if len(s) != tokenLen || !strings.HasPrefix(s, tokenPrefix) {
 		return Token{}, false
 	}
+	var text [tokenLen - len(tokenPrefix)]byte // on the stack, where a conversion of s would not be
+	copy(text[:], s[len(tokenPrefix):])
 	var b tokenBytes
-	n, err := tokenEncoding.Decode(b[:], []byte(s[len(tokenPrefix):]))
+	n, err := tokenEncoding.Decode(b[:], text[:])
 	if err != nil || n != len(b) || binary.BigEndian.Uint32(b[tokenRandom:]) != crc32.ChecksumIEEE(b[:tokenRandom]) {
 		return Token{}, false
 	}

@@ -92,6 +92,11 @@ func NoChores(t testing.TB, db *DB) {
 	}
 }
 
+// Chore does a step of that work.
+func Chore(db *DB) error {
+	return db.writer.write(context.Background(), fromMilli(0), (*tx).chore)
+}
+
 // Chores is how much is left of that work.
 func Chores(db *DB) (fences, arrivals int) {
 	return len(*db.writer.tx.published.Load()), db.writer.tx.arrivals.len()

@@ -99,6 +99,7 @@ func (h *powered) round(prepare func(*sqlite.DB)) error {
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
+	sqlite.NoChores(h.t, db) // they are steps, or no round could be repeated
 	if err := h.compare(db); err != nil {
 		db.Close()
 		return err
@@ -209,7 +210,7 @@ func (h *powered) step() step {
 	h.now = h.now.Add(time.Duration(h.r.IntN(20_000)) * time.Millisecond)
 	now, user, any := h.now, h.users[h.r.IntN(len(h.users))], h.session(h.r.IntN(h.next+1))
 	byAmara := curfew.Ending{Reason: curfew.ReasonTerminated, By: curfew.Actor{User: "id-amara", Name: "amara"}}
-	switch h.r.IntN(8) {
+	switch h.r.IntN(10) {
 	case 0:
 		return func(s curfew.Store) error {
 			_, err := s.Touch(ctx, now, []curfew.Touch{{ID: any, At: now}})
@@ -217,18 +218,30 @@ func (h *powered) step() step {
 		}
 	case 1, 2:
 		return func(s curfew.Store) error {
-			_, err := s.End(ctx, now, curfew.Selection{IDs: []curfew.SessionID{any}}, byAmara)
+			_, _, err := s.End(ctx, now, curfew.Selection{IDs: []curfew.SessionID{any}}, byAmara)
 			return err
 		}
 	case 3:
 		return func(s curfew.Store) error {
-			_, err := s.End(ctx, now, curfew.Selection{User: curfew.UserID("id-" + user), Except: any}, byAmara)
+			_, _, err := s.End(ctx, now, curfew.Selection{User: curfew.UserID("id-" + user), Except: any}, byAmara)
 			return err
 		}
 	case 4:
 		lifetime := time.Duration(30+h.r.IntN(300)) * time.Second
 		return func(s curfew.Store) error {
 			return s.Update(ctx, now, curfew.UserID("id-"+user), curfew.Change{Lifetime: &lifetime})
+		}
+	case 5:
+		return func(s curfew.Store) error {
+			_, _, err := s.End(ctx, now, curfew.Selection{All: true, Except: any}, byAmara)
+			return err
+		}
+	case 6:
+		return func(s curfew.Store) error {
+			if db, ok := s.(*sqlite.DB); ok {
+				return sqlite.Chore(db)
+			}
+			return nil
 		}
 	default:
 		r := h.record(user)
