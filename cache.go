@@ -1,21 +1,26 @@
 package curfew
 
-import "sync"
+import (
+	"maps"
+	"sync"
+)
 
-const cacheShards = 64
+const cacheShards = 256
 
 // cache keeps the sessions that were seen lately, by token hash. What it holds is the truth, newer than the store by
-// the activity that is not yet written; so a change that does not go through an entry must be followed by bump, after
-// which a load that began before is not kept.
+// the activity that is not yet written; so a change that does not go through an entry must be followed by a new epoch,
+// after which a load that began before is not kept.
 type cache struct {
 	shards [cacheShards]shard
 	most   int // entries a shard
 }
 
+// shard is a part of the cache. Its lock is that of its entries, too: one lock a check.
 type shard struct {
-	mu      sync.RWMutex
+	mu      sync.Mutex
 	entries map[TokenHash]*entry
-	epoch   uint64 // of changes past the entries
+	epoch   uint64   // of changes past the entries
+	_       [40]byte // fills the cache line, which two cores would otherwise fight for
 }
 
 func newCache(size int) *cache {
@@ -26,47 +31,82 @@ func newCache(size int) *cache {
 	return c
 }
 
-func (c *cache) shard(h TokenHash) *shard { return &c.shards[h[0]%cacheShards] }
+// lock returns the shard of a hash, locked.
+func (c *cache) lock(h TokenHash) *shard {
+	s := &c.shards[h[0]]
+	s.mu.Lock()
+	return s
+}
 
-func (c *cache) get(h TokenHash) *entry {
-	s := c.shard(h)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.entries[h]
+// verdict is what a look at the cache has found, and what is left to do.
+type verdict int
+
+const (
+	verdictOK         verdict = iota
+	verdictUnknown            // the store must be asked
+	verdictDue                // the session's time is over
+	verdictWriteFirst         // the activity must be in the store before the answer
+	verdictQueue              // the activity can wait
+	verdictRevived            // the same, and the Logout dialog can go
+)
+
+// check decides on a session in memory, notes activity in it, and sets to to what it is then.
+func (c *cache) check(to *Session, h TokenHash, now int64, act Activity) (*entry, verdict) {
+	s := c.lock(h)
+	e := s.entries[h]
+	if e == nil {
+		s.mu.Unlock()
+		return nil, verdictUnknown
+	}
+	v := verdictOK
+	switch {
+	case now >= e.endsAt():
+		v = verdictDue
+	case act == Active && now > e.lastActive:
+		v = e.touch(now)
+	}
+	*to = e.session()
+	s.mu.Unlock()
+	return e, v
+}
+
+// look calls f with the entry of a session, if there is one, and returns whether.
+func (c *cache) look(h TokenHash, f func(*entry)) bool {
+	s := c.lock(h)
+	defer s.mu.Unlock()
+	e := s.entries[h]
+	if e != nil {
+		f(e)
+	}
+	return e != nil
 }
 
 // begin returns the epoch that add wants. Call it before reading from the store.
 func (c *cache) begin(h TokenHash) uint64 {
-	s := c.shard(h)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s := c.lock(h)
+	defer s.mu.Unlock()
 	return s.epoch
 }
 
-// add keeps a session that was read since begin, and returns its entry. There is none if the session may have changed
-// meanwhile, or if the cache is full of activity to write.
-func (c *cache) add(r Record, epoch uint64) (e *entry, full bool) {
-	s := c.shard(r.Hash)
-	s.mu.Lock()
+// add keeps a session that was read since begin. It does not if the session may have changed meanwhile; nor if the cache
+// is full of activity to write, which it reports.
+func (c *cache) add(r Record, epoch uint64) (full bool) {
+	s := c.lock(r.Hash)
 	defer s.mu.Unlock()
-	if e := s.entries[r.Hash]; e != nil {
-		return e, false
+	switch {
+	case s.entries[r.Hash] != nil, s.epoch != epoch:
+		return false
+	case len(s.entries) >= c.most && !s.evict():
+		return true
 	}
-	if s.epoch != epoch {
-		return nil, false
-	}
-	if len(s.entries) >= c.most && !s.evict() {
-		return nil, true
-	}
-	e = newEntry(r)
-	s.entries[r.Hash] = e
-	return e, false
+	s.entries[r.Hash] = newEntry(r)
+	return false
 }
 
 // evict drops some entry that has nothing to write, and reports whether it found one. Maps are walked from a random place.
 func (s *shard) evict() bool {
 	for h, e := range s.entries {
-		if e.retire() {
+		if !e.queued {
 			delete(s.entries, h)
 			return true
 		}
@@ -74,41 +114,21 @@ func (s *shard) evict() bool {
 	return false
 }
 
-// retire marks an entry as gone, unless it has something to write or is in use.
-func (e *entry) retire() bool {
-	if !e.mu.TryLock() {
-		return false
-	}
-	defer e.mu.Unlock()
-	if !e.queued {
-		e.gone = true
-	}
-	return e.gone
-}
-
 // remove drops the entry of a session that has ended.
 func (c *cache) remove(h TokenHash) {
-	s := c.shard(h)
-	s.mu.Lock()
+	s := c.lock(h)
 	defer s.mu.Unlock()
 	s.epoch++
-	s.drop(h)
+	delete(s.entries, h)
 }
 
 // doubt drops the entries of sessions that may have ended, so that the store is asked. Those with activity to write stay:
 // writing it will tell.
 func (c *cache) doubt(ended func(Session) bool) {
-	c.each(func(s *shard, h TokenHash, e *entry) {
-		e.mu.Lock()
-		drop := ended(e.session()) && !e.queued
-		e.mu.Unlock()
-		if drop {
-			s.drop(h)
-		}
-	})
+	c.deleteIf(func(e *entry) bool { return !e.queued && ended(e.session()) })
 }
 
-// clear drops all entries but one, whose sessions have ended: those that a check still holds can do no harm.
+// clear drops all entries but one, whose sessions have ended.
 func (c *cache) clear(but TokenHash) {
 	for i := range c.shards {
 		s := &c.shards[i]
@@ -126,31 +146,24 @@ func (c *cache) clear(but TokenHash) {
 // update changes the entries of all sessions of a user. Those that are due it drops: they have ended, unless activity is
 // on its way to the store, which then knows.
 func (c *cache) update(user UserID, now int64, change Change) {
-	c.each(func(s *shard, h TokenHash, e *entry) {
+	c.deleteIf(func(e *entry) bool {
 		if e.user.ID != user {
-			return
+			return false
 		}
-		e.mu.Lock()
-		due := now >= e.endsAt()
-		if !due {
-			e.apply(change)
+		if now >= e.endsAt() {
+			return true
 		}
-		e.mu.Unlock()
-		if due {
-			s.drop(h)
-		}
+		e.apply(change)
+		return false
 	})
 }
 
 // wrote notes that the store has activity of a session.
-func (c *cache) wrote(t Touch, h TokenHash) {
-	s := c.shard(h)
-	s.mu.Lock()
+func (c *cache) wrote(h TokenHash, t Touch) {
+	s := c.lock(h)
 	defer s.mu.Unlock()
 	s.epoch++
 	if e := s.entries[h]; e != nil {
-		e.mu.Lock()
-		defer e.mu.Unlock()
 		at := t.At.UnixMilli()
 		e.written, e.lastActive = max(e.written, at), max(e.lastActive, at)
 		if t.Authenticated {
@@ -159,27 +172,13 @@ func (c *cache) wrote(t Touch, h TokenHash) {
 	}
 }
 
-// each begins a new epoch in every shard and walks its entries.
-func (c *cache) each(f func(*shard, TokenHash, *entry)) {
+// deleteIf begins a new epoch in every shard and drops the entries for which f is true.
+func (c *cache) deleteIf(f func(*entry) bool) {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
 		s.epoch++
-		for h, e := range s.entries {
-			f(s, h, e)
-		}
+		maps.DeleteFunc(s.entries, func(_ TokenHash, e *entry) bool { return f(e) })
 		s.mu.Unlock()
 	}
-}
-
-// drop removes an entry; the caller holds s.mu.
-func (s *shard) drop(h TokenHash) {
-	e := s.entries[h]
-	if e == nil {
-		return
-	}
-	e.mu.Lock()
-	e.gone = true
-	e.mu.Unlock()
-	delete(s.entries, h)
 }

@@ -8,14 +8,12 @@ import (
 // check is the hot path: when the session is in memory it is a look-up and two comparisons.
 func (m *Manager) check(ctx context.Context, hash TokenHash, now int64, act Activity) (s Session, err error) {
 	for {
-		e := m.cache.get(hash)
-		if e == nil {
-			if e, err = m.load(ctx, hash); err != nil {
+		e, v := m.cache.check(&s, hash, now, act)
+		switch v {
+		case verdictUnknown:
+			if err := m.load(ctx, hash); err != nil {
 				return Session{}, err
 			}
-		}
-		switch e.check(&s, now, act) {
-		case verdictGone:
 			continue
 		case verdictDue:
 			ending, _ := s.Due(fromMilli(now))
@@ -23,80 +21,26 @@ func (m *Manager) check(ctx context.Context, hash TokenHash, now int64, act Acti
 		case verdictWriteFirst:
 			return m.writeFirst(ctx, s, hash, fromMilli(now))
 		case verdictQueue:
-			m.queue.put(e)
+			m.enqueue(e)
 		case verdictRevived:
-			m.queue.put(e)
+			m.enqueue(e)
 			m.hub.publish(Event{EventChanged, s.ID, s.User.ID})
 		}
 		return s, nil
 	}
 }
 
-// verdict is what is left to do after a look at an entry.
-type verdict int
-
-const (
-	verdictOK         verdict = iota
-	verdictGone               // the entry is no longer in use
-	verdictDue                // the session's time is over
-	verdictWriteFirst         // the activity must be in the store before the answer
-	verdictQueue              // the activity can wait
-	verdictRevived            // the same, and the Logout dialog can go
-)
-
-// check decides on a session in memory, notes activity in it, and sets s to what it is then.
-func (e *entry) check(s *Session, now int64, act Activity) verdict {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.gone {
-		return verdictGone
+// load brings a live session from the store into memory, if nothing comes in between.
+func (m *Manager) load(ctx context.Context, hash TokenHash) error {
+	epoch := m.cache.begin(hash)
+	r, err := m.find(ctx, &hash, "")
+	if err != nil {
+		return err
 	}
-	v := verdictOK
-	switch {
-	case now >= e.endsAt():
-		v = verdictDue
-	case act == Active && now > e.lastActive:
-		v = e.touch(now)
+	if full := m.cache.add(r, epoch); full {
+		return m.flush(ctx, m.queue.takeAll())
 	}
-	*s = e.session()
-	return v
-}
-
-// touch notes activity, unless it must be written first. The caller holds e.mu.
-func (e *entry) touch(now int64) verdict {
-	if end := e.storedEnd(); end-now <= writeMargin(fromMillis(e.lifetime)).Milliseconds() && end < e.expiresAt {
-		return verdictWriteFirst
-	}
-	idle := now >= e.idleAt()
-	e.lastActive = now
-	if e.queued {
-		return verdictOK
-	}
-	e.queued = true
-	if idle {
-		return verdictRevived
-	}
-	return verdictQueue
-}
-
-// load returns a new entry of a live session, from the store.
-func (m *Manager) load(ctx context.Context, hash TokenHash) (*entry, error) {
-	for {
-		epoch := m.cache.begin(hash)
-		r, err := m.find(ctx, &hash, "")
-		if err != nil {
-			return nil, err
-		}
-		e, full := m.cache.add(r, epoch)
-		if e != nil {
-			return e, nil
-		}
-		if full {
-			if err := m.flush(ctx, m.queue.takeAll()); err != nil {
-				return nil, err
-			}
-		}
-	}
+	return nil
 }
 
 // find returns a live record from the store; an ended one is an *EndedError.
@@ -143,7 +87,7 @@ func (m *Manager) write(ctx context.Context, s Session, hash TokenHash, t Touch)
 		ending, _ := s.Due(s.EndsAt())
 		return &EndedError{Ended{s, ending}}
 	}
-	m.cache.wrote(t, hash)
+	m.cache.wrote(hash, t)
 	m.hub.publish(Event{EventChanged, s.ID, s.User.ID})
 	return nil
 }

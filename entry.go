@@ -2,7 +2,6 @@ package curfew
 
 import (
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -18,11 +17,9 @@ func (s Session) timing() timing {
 }
 
 // entry is a session in memory. There may be a million of them, so its times are numbers, and its strings share one
-// allocation: that halves it, and is far fewer objects to the garbage collector.
+// allocation: that halves it, and is far fewer objects to the garbage collector. The lock of its shard guards what changes.
 type entry struct {
-	mu      sync.Mutex
 	queued  bool  // newer activity waits to be written
-	gone    bool  // no longer in the cache: find the session again
 	written int64 // lastActive as the store has it
 	timing
 	createdAt, authenticatedAt int64
@@ -60,7 +57,7 @@ func packed(s Session) Session {
 	return s
 }
 
-// session returns the session. The caller holds e.mu.
+// session returns the session.
 func (e *entry) session() Session {
 	return Session{
 		ID: e.id, User: e.user, Credential: e.credential, Client: e.client,
@@ -69,7 +66,7 @@ func (e *entry) session() Session {
 	}
 }
 
-// storedEnd is when the session ends as far as the store knows. The caller holds e.mu.
+// storedEnd is when the session ends as far as the store knows.
 func (e *entry) storedEnd() int64 {
 	t := e.timing
 	t.lastActive = e.written
@@ -77,7 +74,7 @@ func (e *entry) storedEnd() int64 {
 }
 
 // dueAt is when activity must be in the store: when what it knows is as old as the write interval, or by which the
-// session is over. The caller holds e.mu.
+// session is over.
 func (e *entry) dueAt() int64 {
 	return min(e.written+writeInterval(fromMillis(e.lifetime)).Milliseconds(), e.storedEnd())
 }
@@ -85,9 +82,33 @@ func (e *entry) dueAt() int64 {
 func fromMilli(ms int64) time.Time      { return time.UnixMilli(ms).UTC() }
 func fromMillis(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
 
-// apply makes a change of all the user's sessions. The caller holds e.mu.
+// apply makes a change of all the user's sessions.
 func (e *entry) apply(c Change) {
 	s := e.session()
 	c.Apply(&s)
 	e.timing, e.user.FullName = s.timing(), s.User.FullName
+}
+
+// touch notes activity, unless it must be written first.
+func (e *entry) touch(now int64) verdict {
+	if end := e.storedEnd(); end-now <= writeMargin(fromMillis(e.lifetime)).Milliseconds() && end < e.expiresAt {
+		return verdictWriteFirst
+	}
+	idle := now >= e.idleAt()
+	e.lastActive = now
+	if e.queued {
+		return verdictOK
+	}
+	e.queued = true
+	if idle {
+		return verdictRevived
+	}
+	return verdictQueue
+}
+
+// flushed notes what the store has, and returns whether there is newer activity.
+func (e *entry) flushed(at int64) bool {
+	e.written = max(e.written, at)
+	e.queued = e.lastActive > at
+	return e.queued
 }

@@ -330,11 +330,9 @@ func (m *Manager) List(ctx context.Context, q Query) (Page, error) {
 
 // refresh brings a record from the store up to the activity that is not yet written.
 func (m *Manager) refresh(r *Record) {
-	if e := m.cache.get(r.Hash); e != nil {
-		e.mu.Lock()
-		defer e.mu.Unlock()
+	m.cache.look(r.Hash, func(e *entry) {
 		r.Session.LastActive = later(r.Session.LastActive, fromMilli(e.lastActive))
-	}
+	})
 }
 
 // Count counts the live sessions that List would go through.

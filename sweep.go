@@ -25,10 +25,8 @@ type bucket struct {
 	earliest int64
 }
 
-func (q *queue) put(e *entry) {
-	e.mu.Lock()
-	due, end := e.dueAt(), e.storedEnd()
-	e.mu.Unlock()
+// put adds an entry that is due, and whose session ends as far as the store knows, at these times.
+func (q *queue) put(e *entry, due, end int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.buckets) == 0 {
@@ -165,7 +163,7 @@ func (m *Manager) flush(ctx context.Context, entries []*entry) error {
 		batch := entries[:min(len(entries), flushBatch)]
 		if err := m.flushBatch(ctx, batch); err != nil {
 			for _, e := range entries {
-				m.queue.put(e)
+				m.enqueue(e)
 			}
 			return err
 		}
@@ -177,39 +175,41 @@ func (m *Manager) flush(ctx context.Context, entries []*entry) error {
 func (m *Manager) flushBatch(ctx context.Context, batch []*entry) error {
 	touches := make([]Touch, len(batch))
 	for i, e := range batch {
-		e.mu.Lock()
+		s := m.cache.lock(e.hash)
 		touches[i] = Touch{ID: e.id, At: fromMilli(e.lastActive)}
-		e.mu.Unlock()
+		s.mu.Unlock()
 	}
 	live, err := m.store.Touch(ctx, m.clock.Now(), touches)
 	if err != nil {
 		return unavailable("write activity", err)
 	}
 	for i, e := range batch {
-		m.flushed(e, touches[i].At, live[i])
+		m.flushed(e, touches[i].At.UnixMilli(), live[i])
 	}
 	return nil
 }
 
 // flushed notes that the activity of an entry until at is written.
-func (m *Manager) flushed(e *entry, at time.Time, live bool) {
+func (m *Manager) flushed(e *entry, at int64, live bool) {
 	if !live { // the store knows of an end that this manager didn't make
 		m.cache.remove(e.hash)
 		return
 	}
-	if e.flushed(at) {
-		m.queue.put(e)
+	s := m.cache.lock(e.hash)
+	newer := e.flushed(at)
+	s.mu.Unlock()
+	if newer {
+		m.enqueue(e)
 	}
 	m.hub.publish(Event{EventChanged, e.id, e.user.ID})
 }
 
-// flushed notes what the store has, and returns whether there is newer activity.
-func (e *entry) flushed(at time.Time) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.written = max(e.written, at.UnixMilli())
-	e.queued = e.lastActive > at.UnixMilli()
-	return e.queued
+// enqueue puts an entry into the queue.
+func (m *Manager) enqueue(e *entry) {
+	s := m.cache.lock(e.hash)
+	due, end := e.dueAt(), e.storedEnd()
+	s.mu.Unlock()
+	m.queue.put(e, due, end)
 }
 
 // tickWhileLive does tick, unless nobody is signed in: an idle machine's disk may sleep.

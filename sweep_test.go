@@ -9,12 +9,11 @@ import (
 // otherwise be walked for every sign-in and every list.
 func TestQueuePast(t *testing.T) {
 	start := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
-	queued := func(at time.Time) *entry {
-		return newEntry(Record{Session: Session{LastActive: at, Lifetime: time.Minute, ExpiresAt: start.Add(24 * time.Hour)}})
-	}
 	var q queue
-	q.put(queued(start))
-	q.put(queued(start.Add(time.Hour)))
+	for _, at := range []time.Time{start, start.Add(time.Hour)} {
+		e := newEntry(Record{Session: Session{LastActive: at, Lifetime: time.Minute, ExpiresAt: start.Add(24 * time.Hour)}})
+		q.put(e, e.dueAt(), e.storedEnd())
+	}
 	now := start.Add(time.Minute).UnixMilli()
 	if q.isPast(now-1) || !q.isPast(now) {
 		t.Error("the end of the first session is not noticed to the millisecond")
