@@ -71,4 +71,7 @@ type Store interface {
 	// A key that is absent, or whose value is not after now, has the zero time; such values are deleted in passing, so
 	// that the store holds few that are over.
 	Limit(ctx context.Context, now time.Time, keys []string, f func([]time.Time) ([]time.Time, error)) error
+
+	// DropLimits deletes the values of all keys that begin with the prefix. Keys are printable ASCII.
+	DropLimits(ctx context.Context, now time.Time, prefix string) error
 }

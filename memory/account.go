@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -210,6 +211,17 @@ func (s *Accounts) Limit(ctx context.Context, now time.Time, keys []string, f fu
 		s.setLimit(key, at[i])
 	}
 	s.prune(now, 4*len(keys))
+	return nil
+}
+
+// DropLimits implements account.Store.
+func (s *Accounts) DropLimits(ctx context.Context, _ time.Time, prefix string) error {
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	maps.DeleteFunc(s.limits, func(key string, _ time.Time) bool { return strings.HasPrefix(key, prefix) })
 	return nil
 }
 

@@ -221,6 +221,15 @@ func (db *DB) Limit(ctx context.Context, now time.Time, keys []string, f func([]
 	})
 }
 
+// DropLimits implements account.Store.
+func (db *DB) DropLimits(ctx context.Context, now time.Time, prefix string) error {
+	return db.writer.write(ctx, now, func(t *tx) error {
+		// DEL sorts after all else that a key may hold, and the primary key finds what lies between.
+		_, err := t.exec("DELETE FROM sign_in_limit WHERE key BETWEEN ? AND ?", prefix, prefix+"\x7f")
+		return err
+	})
+}
+
 func limitOf(t *tx, key string, now time.Time) (time.Time, error) {
 	var at int64
 	err := t.queryRow("SELECT at FROM sign_in_limit WHERE key = ? AND at > ?", []any{key, milli(now)}, &at)

@@ -36,6 +36,7 @@ func RunAccounts(t *testing.T, open func(t *testing.T) account.Store) {
 		{"LimitOver", testLimitOver},
 		{"LimitError", testLimitError},
 		{"LimitRace", testLimitRace},
+		{"DropLimits", testDropLimits},
 		{"Cancelled", testAccountCancelled},
 	}
 	for _, c := range cases {
@@ -426,6 +427,20 @@ func testLimitRace(t *testing.T, s account.Store) {
 	})
 	if got, want := limits(t, s, accountTime, []string{"a"}, nil)[0], accountTime.Add(n*time.Second); !got.Equal(want) {
 		t.Errorf("%d additions at once made %v, want %v", n, got, want)
+	}
+}
+
+func testDropLimits(t *testing.T, s account.Store) {
+	at := accountTime.Add(time.Minute)
+	keys := []string{"a_b/", "a_b/1", "a_b/~", "A_b/1", "axb/1", "a_b", "a_c", "c"}
+	limits(t, s, accountTime, keys, slices.Repeat([]time.Time{at}, len(keys)))
+	for range 2 {
+		if err := s.DropLimits(t.Context(), accountTime, "a_b/"); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := limits(t, s, accountTime, keys, nil), []time.Time{{}, {}, {}, at, at, at, at, at}; !reflect.DeepEqual(got, want) {
+			t.Errorf("of %q there is left %v, want %v", keys, got, want)
+		}
 	}
 }
 
