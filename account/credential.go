@@ -9,6 +9,7 @@ import (
 )
 
 // SetPassword gives an account a new password, without asking for the old one, and ends all its sessions but by.Session.
+// The account forgets where it signed in.
 func (s *Service) SetPassword(ctx context.Context, by curfew.Actor, id curfew.UserID, password string) error {
 	acc, err := s.Get(ctx, id)
 	if err != nil {
@@ -19,13 +20,14 @@ func (s *Service) SetPassword(ctx context.Context, by curfew.Actor, id curfew.Us
 	}
 	s.log.Info("password set", "user", acc.Name, "by", by.Name)
 	_, err = s.end(ctx, curfew.Selection{User: id, Except: by.Session}, curfew.ReasonPasswordChanged, by)
-	return behind(err)
+	return behind(errors.Join(err, s.forget(ctx, acc.Name)))
 }
 
 // ChangePassword lets the owner change their password in by.Session, which must be live. They must know the current
 // one: if not, CodeDenied with Field "current_password"; failures are limited as those of SignIn are. It ends the
-// owner's other sessions if endOthers is set and returns how many.
-func (s *Service) ChangePassword(ctx context.Context, by curfew.Actor, current, password string, endOthers bool) (int, error) {
+// owner's other sessions if endOthers is set and returns how many. The account forgets where it signed in, but for the
+// session's source and the device.
+func (s *Service) ChangePassword(ctx context.Context, by curfew.Actor, d Device, current, password string, endOthers bool) (int, error) {
 	acc, err := s.Get(ctx, by.User)
 	if err != nil {
 		return 0, err
@@ -33,7 +35,7 @@ func (s *Service) ChangePassword(ctx context.Context, by curfew.Actor, current, 
 	if err := checkPassword(password, acc.Name); err != nil {
 		return 0, err
 	}
-	acc, err = s.reauthenticate(ctx, by, current)
+	session, acc, err := s.reauthenticate(ctx, by, d, current)
 	if err != nil {
 		return 0, err
 	}
@@ -41,11 +43,11 @@ func (s *Service) ChangePassword(ctx context.Context, by curfew.Actor, current, 
 		return 0, err
 	}
 	s.log.Info("password changed", "user", acc.Name, "session", by.Session)
-	if !endOthers {
-		return 0, nil
+	n := 0
+	if endOthers {
+		n, err = s.end(ctx, curfew.Selection{User: by.User, Except: by.Session}, curfew.ReasonPasswordChanged, by)
 	}
-	n, err := s.end(ctx, curfew.Selection{User: by.User, Except: by.Session}, curfew.ReasonPasswordChanged, by)
-	return n, behind(err)
+	return n, behind(errors.Join(err, s.forgetOthers(ctx, session, d)))
 }
 
 // RecentFor is how long a password counts, after it was given in a session, for the sensitive things done in it.
@@ -59,24 +61,24 @@ func (s *Service) IsRecent(session curfew.Session) bool {
 // Reauthenticate has the owner of by.Session, which must be live, give their password once more. A wrong one is
 // CodeDenied with Field "current_password"; failures are limited as those of SignIn are.
 func (s *Service) Reauthenticate(ctx context.Context, by curfew.Actor, password string) error {
-	_, err := s.reauthenticate(ctx, by, password)
+	_, _, err := s.reauthenticate(ctx, by, Device{}, password)
 	return err
 }
 
-func (s *Service) reauthenticate(ctx context.Context, by curfew.Actor, password string) (Account, error) {
+func (s *Service) reauthenticate(ctx context.Context, by curfew.Actor, d Device, password string) (curfew.Session, Account, error) {
 	session, err := s.sessions.Get(ctx, by.Session)
 	if err != nil {
-		return Account{}, err
+		return session, Account{}, err
 	}
-	proven, err := s.prove(ctx, session.User.Name, password, session.Client.Origin)
+	proven, err := s.prove(ctx, session.User.Name, password, session.Client.Origin, d)
 	if errors.Is(err, ErrSignIn) {
-		return Account{}, &curfew.Error{Code: curfew.CodeDenied, Field: "current_password", Message: "is wrong"}
+		return session, Account{}, &curfew.Error{Code: curfew.CodeDenied, Field: "current_password", Message: "is wrong"}
 	}
 	if err != nil {
-		return Account{}, err
+		return session, Account{}, err
 	}
 	_, err = s.sessions.Authenticated(ctx, session.ID)
-	return proven.Account, err
+	return session, proven.Account, err
 }
 
 // replacePassword gives the account a new password, if it still has the one it had. PasswordChangedAt always moves on,

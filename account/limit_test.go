@@ -64,16 +64,16 @@ func TestRateGivesBack(t *testing.T) {
 }
 
 func TestSourceOf(t *testing.T) {
-	for origin, want := range map[string]string{
-		"192.0.2.7":                 "192.0.2.7",
-		"::ffff:192.0.2.7":          "192.0.2.7",
-		"2001:db8:1:2:3:4:5:6":      "2001:db8:1:2::/64",
-		"2001:db8:1:2:ffff::1%eth0": "2001:db8:1:2::/64",
-		"":                          "-",
-		"@":                         "-",
+	for origin, want := range map[string][2]string{
+		"192.0.2.7":                 {"192.0.2.7", ""},
+		"::ffff:192.0.2.7":          {"192.0.2.7", ""},
+		"2001:db8:1:2:3:4:5:6":      {"2001:db8:1:2::/64", "source/2001:db8:1::/48"},
+		"2001:db8:1:2:ffff::1%eth0": {"2001:db8:1:2::/64", "source/2001:db8:1::/48"},
+		"":                          {"-", ""},
+		"@":                         {"-", ""},
 	} {
-		if got := sourceOf(origin); got != want {
-			t.Errorf("sourceOf(%q) = %q, want %q", origin, got, want)
+		if source, network := sourceOf(origin); source != want[0] || network != want[1] {
+			t.Errorf("sourceOf(%q) = %q, %q; want %q", origin, source, network, want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -207,15 +208,21 @@ func (s *Service) Delete(ctx context.Context, by curfew.Actor, id curfew.UserID)
 	}
 	ctx, cancel := detach(ctx)
 	defer cancel()
-	err := s.store.DeleteAccount(ctx, s.sessions.Now(), id)
+	acc, err := s.store.FindAccount(ctx, id, "")
+	if err == nil {
+		err = s.store.DeleteAccount(ctx, s.sessions.Now(), id)
+	}
 	if err != nil && curfew.ErrorCode(err) != curfew.CodeNotFound {
 		return storeError("delete account", err)
 	}
+	var forgetErr error
 	if err == nil {
 		s.log.Info("account deleted", "id", id, "by", by.Name)
+		forgetErr = s.forget(ctx, acc.Name) // the name may become somebody else's
 	}
-	if _, endErr := s.end(ctx, curfew.Selection{User: id}, curfew.ReasonAccountDeleted, by); endErr != nil {
-		return behind(endErr)
+	_, endErr := s.end(ctx, curfew.Selection{User: id}, curfew.ReasonAccountDeleted, by)
+	if err := errors.Join(endErr, forgetErr); err != nil {
+		return behind(err)
 	}
 	return err
 }

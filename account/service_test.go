@@ -263,13 +263,13 @@ func TestChangePassword(t *testing.T) {
 		_, two := h.mustSignIn("amara", awayAddr)
 		ctx, by := t.Context(), actor(acc, session)
 
-		_, err := h.service.ChangePassword(ctx, by, wrongPassword, next, endOthers)
+		_, err := h.service.ChangePassword(ctx, by, account.Device{}, wrongPassword, next, endOthers)
 		wantCode(t, "a wrong current password", err, curfew.CodeDenied, "current_password")
-		_, err = h.service.ChangePassword(ctx, by, rightPassword, "short", endOthers)
+		_, err = h.service.ChangePassword(ctx, by, account.Device{}, rightPassword, "short", endOthers)
 		wantCode(t, "a short password", err, curfew.CodeInvalid, "password")
 		h.wantLive(own, one, two)
 
-		n, err := h.service.ChangePassword(ctx, by, rightPassword, next, endOthers)
+		n, err := h.service.ChangePassword(ctx, by, account.Device{}, rightPassword, next, endOthers)
 		if want := map[bool]int{true: 2, false: 0}[endOthers]; err != nil || n != want {
 			t.Errorf("ended %d, error %v; want %d", n, err, want)
 		}
@@ -295,10 +295,10 @@ func TestChangePasswordIsLimited(t *testing.T) {
 		session, _ := h.mustSignIn("amara", homeAddr)
 		h.fail(5, "amara", homeAddr)
 		for range 5 {
-			_, err := h.service.ChangePassword(t.Context(), actor(acc, session), wrongPassword, "another horse", true)
+			_, err := h.service.ChangePassword(t.Context(), actor(acc, session), account.Device{}, wrongPassword, "another horse", true)
 			wantCode(t, "a wrong current password", err, curfew.CodeDenied, "current_password")
 		}
-		_, err := h.service.ChangePassword(t.Context(), actor(acc, session), rightPassword, "another horse", true)
+		_, err := h.service.ChangePassword(t.Context(), actor(acc, session), account.Device{}, rightPassword, "another horse", true)
 		wantCode(t, "after ten failures", err, curfew.CodeLimited, "")
 		h.wantLimited("amara", homeAddr)
 	})
@@ -356,7 +356,7 @@ func TestChangePasswordNeedsASession(t *testing.T) {
 	if _, err := h.sessions.End(t.Context(), session.ID, curfew.Ending{Reason: curfew.ReasonSignedOut}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := h.service.ChangePassword(t.Context(), actor(acc, session), rightPassword, "another horse", true)
+	_, err := h.service.ChangePassword(t.Context(), actor(acc, session), account.Device{}, rightPassword, "another horse", true)
 	if curfew.ErrorCode(err) != curfew.CodeEnded {
 		t.Errorf("in an ended session: %v", err)
 	}

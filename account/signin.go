@@ -13,6 +13,7 @@ type Attempt struct {
 	Name     string
 	Password string
 	Client   curfew.Client
+	Device   Device // the browser, if it is one
 }
 
 // ErrSignIn is the one answer to every kind of failed sign-in.
@@ -23,7 +24,7 @@ var ErrSignIn = &curfew.Error{Code: curfew.CodeDenied, Message: "User name or pa
 // CodeLimited, with RetryAfter in whole seconds.
 func (s *Service) SignIn(ctx context.Context, a Attempt) (curfew.Session, curfew.Token, error) {
 	name, _ := cleanName(a.Name)
-	acc, err := s.prove(ctx, name, a.Password, a.Client.Origin)
+	acc, err := s.prove(ctx, name, a.Password, a.Client.Origin, a.Device)
 	if err != nil {
 		return curfew.Session{}, curfew.Token{}, err
 	}
@@ -49,13 +50,13 @@ func (s *Service) SignIn(ctx context.Context, a Attempt) (curfew.Session, curfew
 
 // prove returns the enabled account with the name, if the password is its own; else ErrSignIn. Whatever the name, a
 // try that is not limited takes one hash. An empty name is nobody's.
-func (s *Service) prove(ctx context.Context, name, password, origin string) (Stored, error) {
+func (s *Service) prove(ctx context.Context, name, password, origin string, device Device) (Stored, error) {
 	leave, err := s.hasher.enter()
 	if err != nil {
 		return Stored{}, err
 	}
 	defer leave()
-	t := newTry(name, origin)
+	t := newTry(name, origin, device)
 	if err := s.take(ctx, t); err != nil {
 		s.logRefusal(ctx, name, origin, err)
 		return Stored{}, err

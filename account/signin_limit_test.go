@@ -248,3 +248,26 @@ func (h *house) burstsLeft(names int) {
 
 // homeOf returns an address that no other test of the queue used.
 func homeOf(i int) string { return addr(1000 + i) }
+
+// Who has an IPv6 network of 48 bits can't fail from each of its 65536 sources; whom the account knows there is not held up.
+func TestNetworkLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.add("amara", account.Admin)
+		at := func(network, source int) string {
+			return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, byte(network), byte(source >> 8), byte(source), 15: 1}).String()
+		}
+		h.mustSignIn("amara", at(1, 9999))
+		for i := range 500 {
+			h.fail(1, numbered("name", i), at(1, i))
+		}
+		if e := h.wantLimited("arslan", at(1, 1000)); e.RetryAfter != time.Second {
+			t.Errorf("try again in %v, want 1s", e.RetryAfter)
+		}
+		h.mustSignIn("amara", at(1, 9999))
+		h.fail(1, "arslan", at(2, 1000))
+		time.Sleep(500 * time.Millisecond)
+		h.fail(1, "arslan", at(1, 1001))
+		h.wantLimited("arslan", at(1, 1002))
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
 )
 
 type accountPage struct {
@@ -59,8 +60,8 @@ func (c *console) changePassword(r *request) (answer, error) {
 	if r.field("password") != r.field("repeat") {
 		return c.passwordRefused(r, invalid("repeat", differs))
 	}
-	endOthers := r.field("end_others") != ""
-	n, err := c.Accounts.ChangePassword(r.Context(), r.actor(), r.field("current_password"), r.field("password"), endOthers)
+	device, endOthers := account.DeviceOf(r.Request), r.field("end_others") != ""
+	n, err := c.Accounts.ChangePassword(r.Context(), r.actor(), device, r.field("current_password"), r.field("password"), endOthers)
 	if err != nil {
 		f, err := refused(err, "current_password", "password")
 		if err != nil {
@@ -72,7 +73,7 @@ func (c *console) changePassword(r *request) (answer, error) {
 	if n > 0 {
 		said = notice{Code: "others-ended", Arg: plural(n, "other session", "other sessions")}
 	}
-	return answer{location: "/account", notice: said}, nil
+	return answer{location: "/account", notice: said, device: &device}, nil
 }
 
 func (c *console) passwordRefused(r *request, f refusal) (answer, error) {

@@ -10,16 +10,18 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
 )
 
 // answer is what a handler wants to be done: show a page or go to a location.
 type answer struct {
 	status     int // 0 means 200
 	page       page
-	location   string        // for 303; takes precedence over page
-	notice     notice        // said on the page that comes next
-	token      *curfew.Token // handed to the client
-	signedOut  bool          // take the token away, and what the browser has cached
+	location   string          // for 303; takes precedence over page
+	notice     notice          // said on the page that comes next
+	token      *curfew.Token   // handed to the client
+	device     *account.Device // likewise
+	signedOut  bool            // take the token away, and what the browser has cached
 	cookie     *http.Cookie
 	retryAfter time.Duration
 }
@@ -124,6 +126,9 @@ func (a answer) statusFor(r *request) int {
 func (c *console) setCookies(w http.ResponseWriter, r *request, a answer) {
 	if a.token != nil {
 		curfew.SetCookie(w, r.Request, *a.token)
+	}
+	if a.device != nil {
+		account.SetDevice(w, r.Request, *a.device)
 	}
 	if a.signedOut {
 		curfew.ClearCookie(w, r.Request)

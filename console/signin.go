@@ -47,16 +47,18 @@ func newSignInPage(username, next string) *signInPage {
 }
 
 func (c *console) signIn(r *request) (answer, error) {
+	device := account.DeviceOf(r.Request)
 	_, token, err := c.Accounts.SignIn(r.Context(), account.Attempt{
 		Name:     r.field("username"),
 		Password: r.field("password"),
 		Client:   curfew.Client{Origin: curfew.OriginOf(r.Request).Addr, Device: useragent.Describe(r.Header)},
+		Device:   device,
 	})
 	if err != nil {
 		return c.signInRefused(r, err)
 	}
 	c.leave(r)
-	return answer{location: afterSignIn(r.field("next")), token: &token}, nil
+	return answer{location: afterSignIn(r.field("next")), token: &token, device: &device}, nil
 }
 
 // leave ends the session in which somebody signs in anew. The new one stands already, so a failure only leaves the old
