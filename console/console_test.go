@@ -19,7 +19,7 @@ func TestTemplatesFitTheirStructs(t *testing.T) {
 	pages := parsePages(loadAssets())
 	structs := []page{
 		&accountPage{}, &confirmPage{}, &errorPage{}, &historyPage{}, &passwordPage{}, &sessionsPage{}, &setupPage{},
-		&signInPage{}, &tokenPage{}, &userPage{}, &usersPage{},
+		&signInPage{}, &tokenPage{}, &unlockPage{}, &userPage{}, &usersPage{},
 	}
 	for _, p := range structs {
 		tmpl := pages[p.file()]
@@ -68,10 +68,10 @@ func TestPagesHaveNothingInline(t *testing.T) {
 	h := newHouse(t)
 	h.add("admin", account.Admin)
 	a := h.add("arslan", account.User)
-	for _, path := range []string{"/signin", "/sessions", "/sessions/end-others", "/settings/token", "/history", "/users",
+	for _, path := range []string{"/signin", "/unlock?code=x", "/sessions", "/sessions/end-others", "/settings/token", "/history", "/users",
 		"/users/new", "/users/" + string(a.ID), "/users/" + string(a.ID) + "/password", "/account", "/nothing"} {
 		c := h.in("admin")
-		if path == "/signin" {
+		if path == "/signin" || path == "/unlock?code=x" {
 			c = h.client()
 		}
 		doc := parse(t, c.get(path))

@@ -20,6 +20,7 @@ const noticeCookie = "curfew-notice"
 
 var noticeTexts = map[string]string{
 	"signed-out":       "You have signed out.",
+	"browser-known":    "You can sign in with this browser now.",
 	"session-ended":    "Ended %s’s session.",
 	"sessions-ended":   "Ended %s.",
 	"lifetime-saved":   "Token lifetime is now %s.",

@@ -23,6 +23,8 @@ var routes = []route{
 	{"POST /setup", public, (*console).setUp},
 	{"GET /signin", public, (*console).signInForm},
 	{"POST /signin", public, (*console).signIn},
+	{"GET /unlock", public, (*console).unlockForm},
+	{"POST /unlock", public, (*console).unlock},
 	{"POST /signout", public, (*console).signOut},
 	{"POST /theme", public, (*console).setTheme},
 

@@ -60,6 +60,11 @@ func (c *Client) SetPassword(ctx context.Context, name, password string) error {
 	return c.do(ctx, http.MethodPut, userPath(name)+"/password", passwordRequest{password}, nil)
 }
 
+// Unlock empties an account's counters of failed sign-ins.
+func (c *Client) Unlock(ctx context.Context, name string) (u Unlock, err error) {
+	return u, c.do(ctx, http.MethodPost, userPath(name)+"/unlock", nil, &u)
+}
+
 // DeleteUser deletes an account and ends its sessions.
 func (c *Client) DeleteUser(ctx context.Context, name string) error {
 	return c.do(ctx, http.MethodDelete, userPath(name), nil, nil)

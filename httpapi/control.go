@@ -98,6 +98,11 @@ type passwordRequest struct {
 	Password string `json:"password"`
 }
 
+// Unlock is the code by which a browser becomes known to an account, see account.Service.Unlock.
+type Unlock struct {
+	Code string `json:"code"`
+}
+
 type userPage struct {
 	Users []User `json:"users"`
 	Next  string `json:"next,omitempty"`
@@ -154,6 +159,15 @@ func (c *control) setPassword(r *call, req passwordRequest) (none, error) {
 		return none{}, err
 	}
 	return none{}, c.Accounts.SetPassword(r.Context(), r.actor, a.ID, req.Password)
+}
+
+func (c *control) unlock(r *call, _ none) (Unlock, error) {
+	a, err := c.named(r)
+	if err != nil {
+		return Unlock{}, err
+	}
+	code, err := c.Accounts.Unlock(r.Context(), r.actor, a.ID)
+	return Unlock{code}, err
 }
 
 func (c *control) deleteUser(r *call, _ none) (none, error) {

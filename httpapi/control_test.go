@@ -274,3 +274,19 @@ func TestServerGone(t *testing.T) {
 		t.Errorf("without a socket: %v", err)
 	}
 }
+
+func TestControlUnlock(t *testing.T) {
+	runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
+		k.user("amara", account.Admin)
+		u, err := c.Unlock(t.Context(), "Amara")
+		if err != nil {
+			t.Fatal(err)
+		}
+		device := account.DeviceOf(httptest.NewRequest("POST", "/", nil))
+		if err := k.accounts.KnowDevice(t.Context(), u.Code, device); err != nil {
+			t.Errorf("the code: %v", err)
+		}
+		_, err = c.Unlock(t.Context(), "nobody")
+		wantCode(t, err, curfew.CodeNotFound, "nobody")
+	})
+}

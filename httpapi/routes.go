@@ -31,6 +31,7 @@ func (c *control) routes() []route {
 		{http.MethodPatch, "/control/v1/users/{name}", c.operator, handle(c.updateUser)},
 		{http.MethodDelete, "/control/v1/users/{name}", c.operator, handle(c.deleteUser)},
 		{http.MethodPut, "/control/v1/users/{name}/password", c.operator, handle(c.setPassword)},
+		{http.MethodPost, "/control/v1/users/{name}/unlock", c.operator, handle(c.unlock)},
 		{http.MethodGet, "/control/v1/sessions", c.operator, handle(c.listSessions)},
 		{http.MethodGet, "/control/v1/sessions/count", c.operator, handle(c.countSessions)},
 		{http.MethodPost, "/control/v1/sessions/end", c.operator, handle(c.endSessions)},

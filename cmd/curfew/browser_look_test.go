@@ -24,6 +24,8 @@ func TestLook(t *testing.T) {
 			b := newProfile(t).open(t, s.base, l)
 			b.go_("/signin")
 			b.look(l, "signin")
+			b.go_("/unlock?code=x")
+			b.look(l, "unlock")
 			b.signIn("amara")
 			for _, path := range pages {
 				b.go_(path)
@@ -92,7 +94,7 @@ func TestReflow(t *testing.T) {
 	s.guests()
 	b := newProfile(t).open(t, s.base, look{"narrow", 320, 640, false})
 	b.signIn("amara")
-	for _, path := range []string{"/sessions", "/sessions/end-others", "/settings/token", "/history", "/users", "/users/new", "/account"} {
+	for _, path := range []string{"/sessions", "/sessions/end-others", "/settings/token", "/history", "/users", "/users/new", "/account", "/unlock?code=x"} {
 		b.go_(path)
 		b.fits(path + " at 320 px")
 	}

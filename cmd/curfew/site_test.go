@@ -46,7 +46,7 @@ func TestCrossSiteRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := serveHouse(t)
 	c := s.signIn("amara")
-	for _, path := range []string{"/signin", "/signout", "/setup", "/theme", "/sessions/end-others", "/settings/token", "/users/new", "/account/password", "/api/v1/session/extend", "/api/v1/session/activity"} {
+	for _, path := range []string{"/signin", "/signout", "/setup", "/theme", "/unlock", "/sessions/end-others", "/settings/token", "/users/new", "/account/password", "/api/v1/session/extend", "/api/v1/session/activity"} {
 		for _, header := range [][]string{
 			{"Sec-Fetch-Site", "cross-site"},
 			{"Sec-Fetch-Site", "same-site"},

@@ -21,6 +21,7 @@ type userCmd struct {
 	Add      userAddCmd      `cmd:"" help:"Add an account."`
 	List     userListCmd     `cmd:"" help:"List all accounts."`
 	Password userPasswordCmd `cmd:"" help:"Set an account's password. Ends its sessions."`
+	Unlock   userUnlockCmd   `cmd:"" help:"Let an account's owner sign in though others try wrong passwords."`
 	Enable   userEnableCmd   `cmd:"" help:"Let an account sign in again."`
 	Disable  userDisableCmd  `cmd:"" help:"Let an account sign in no more. Ends its sessions."`
 	Delete   userDeleteCmd   `cmd:"" help:"Delete an account. Ends its sessions."`
@@ -144,6 +145,29 @@ func (c userPasswordCmd) Run(ctx context.Context, std streams) error {
 			return err
 		}
 		_, err := fmt.Fprintf(std.out, "Set the password of %s and ended its sessions.\n", c.Name)
+		return err
+	})
+}
+
+type userUnlockCmd struct{ nameArg }
+
+// Run empties the account's counters, and prints a link for its owner. Without a server nobody knows its address.
+func (c userUnlockCmd) Run(ctx context.Context, std streams) error {
+	return c.with(ctx, false, func(api *httpapi.Client) error {
+		u, err := api.Unlock(ctx, c.Name)
+		if err != nil {
+			return err
+		}
+		server, err := api.Status(ctx)
+		if err != nil {
+			return err
+		}
+		where := "at"
+		if server.Address == "" {
+			where = "at the server's address, once it runs:"
+		}
+		_, err = fmt.Fprintf(std.out, "Forgot the failed sign-ins of %s. To get in while more come, open this link once, within 15 minutes, %s\n%s/unlock?code=%s\n",
+			c.Name, where, server.Address, u.Code)
 		return err
 	})
 }
