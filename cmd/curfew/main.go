@@ -23,6 +23,8 @@ type cli struct {
 	Sessions sessionsCmd `cmd:"" help:"List who is signed in."`
 	End      endCmd      `cmd:"" help:"End sessions."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
+
+	VersionFlag kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
 }
 
 // streams are what a command talks to.
@@ -56,7 +58,7 @@ func run(ctx context.Context, args []string, std streams) int {
 		panic(err) // the cli struct itself is wrong
 	}
 	kctx, err := parser.Parse(args)
-	if exited >= 0 { // help was asked for, and printed
+	if exited >= 0 { // help or version was asked for, and printed
 		return exited
 	}
 	if err != nil {
@@ -76,6 +78,7 @@ func newParser(std streams, exit func(int)) (*kong.Kong, error) {
 		kong.Name("curfew"),
 		kong.Description("Shows who is signed in, ends any session at once, and signs out whoever has gone idle."),
 		kong.DefaultEnvars("CURFEW"),
+		kong.Vars{"version": versionLine()},
 		kong.Writers(std.out, std.err),
 		kong.Exit(exit),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
@@ -137,9 +140,11 @@ type versionCmd struct{}
 
 // Run prints the version.
 func (versionCmd) Run(std streams) error {
-	_, err := fmt.Fprintln(std.out, "curfew", version())
+	_, err := fmt.Fprintln(std.out, versionLine())
 	return err
 }
+
+func versionLine() string { return "curfew " + version() }
 
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
