@@ -75,6 +75,8 @@ func checkFullName(s string) error {
 		return invalid("full_name", fmt.Sprintf("must be at most %d characters long", maxFullName))
 	case strings.ContainsFunc(s, isDeceptive):
 		return invalid("full_name", "must not hold line breaks or other control characters")
+	case s != "" && !strings.ContainsFunc(s, isVisible):
+		return invalid("full_name", "must hold something that can be seen")
 	default:
 		return nil
 	}
@@ -83,6 +85,12 @@ func checkFullName(s string) error {
 // isDeceptive is true of characters that make a list or a log show something other than what it holds.
 func isDeceptive(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
+}
+
+// isVisible is false of characters that show nothing, or nothing by themselves.
+func isVisible(r rune) bool {
+	const brailleBlank = '\u2800'
+	return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && r != brailleBlank
 }
 
 func checkPassword(password, name string) error {
