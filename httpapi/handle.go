@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,13 +63,43 @@ func decode(r *http.Request, into any) error {
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		return &statusError{http.StatusUnsupportedMediaType, "the body must be application/json"}
 	}
-	d := json.NewDecoder(r.Body)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return bodyError(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
-	err := d.Decode(into)
-	if err == nil {
+	if err = d.Decode(into); err == nil {
 		err = onlyOne(d)
 	}
+	if err == nil {
+		err = checkFields(body)
+	}
 	return bodyError(err)
+}
+
+// checkFields refuses what the decoder lets through: a field twice, of which others may read the other one, and one in
+// another case than ours, which is lower. No body of ours has objects within.
+func checkFields(body []byte) error {
+	d, seen := json.NewDecoder(bytes.NewReader(body)), map[string]bool{}
+	if brace, err := d.Token(); err != nil || brace != json.Delim('{') {
+		return errors.Join(err, errors.New("no object"))
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return err
+		}
+		field, _ := name.(string)
+		if seen[field] || strings.Trim(field, "abcdefghijklmnopqrstuvwxyz_") != "" {
+			return &statusError{http.StatusBadRequest, fmt.Sprintf("the body has the field %q twice or in another case", field)}
+		}
+		seen[field] = true
+		if err := d.Decode(new(json.RawMessage)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // onlyOne returns an error unless the JSON is at its end.
@@ -88,6 +119,9 @@ func bodyError(err error) error {
 	}
 	if tooBig, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &statusError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body must not exceed %d bytes", tooBig.Limit)}
+	}
+	if misuse, ok := errors.AsType[*statusError](err); ok {
+		return misuse
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
 		return &curfew.Error{Code: curfew.CodeInvalid, Field: wrong.Field, Message: "must not be a " + wrong.Value}

@@ -34,6 +34,11 @@ func TestLifetime(t *testing.T) {
 		{`{"seconds":36028797018963998}`, 422, invalid}, // in nanoseconds this wraps around to 30 s
 		{`{"seconds":60,"minutes":1}`, 400, ""},
 		{`{"seconds":60}{"seconds":90}`, 400, ""},
+		{`{"seconds":60,"seconds":90}`, 400, ""},
+		{`{"seconds":60,"\u0073econds":90}`, 400, ""},
+		{`{"Seconds":60}`, 400, ""},
+		{`{"ſeconds":60}`, 400, ""}, // the long s, whose upper case is S
+		{`null`, 400, ""},
 		{`{"seconds":60`, 400, ""},
 		{`[]`, 400, ""},
 		{`seconds=60`, 400, ""},
