@@ -26,18 +26,7 @@ var crashRounds = flag.Int("crash.rounds", 20, "how often the crash test kills t
 // What it had acknowledged must hold afterwards: starts, ends, and no deadline later than activity allows.
 func TestCrash(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	c := &crasher{t: t, bin: filepath.Join(dir, "curfew"), data: filepath.Join(dir, "data")}
-	if out, err := exec.Command("go", "build", "-o", c.bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	for _, name := range crashUsers {
-		cmd := exec.Command(c.bin, "user", "add", name, "--password-stdin", "--data", c.data)
-		cmd.Stdin = strings.NewReader(password)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("add %s: %v\n%s", name, err, out)
-		}
-	}
+	c := newCrasher(t)
 	for round := range *crashRounds {
 		c.round(200*time.Millisecond + rand.N(900*time.Millisecond))
 		if t.Failed() {
@@ -78,6 +67,24 @@ type crasher struct {
 
 	mu    sync.Mutex
 	signs []*sign
+}
+
+// newCrasher builds the program and adds its users.
+func newCrasher(t *testing.T) *crasher {
+	t.Helper()
+	dir := t.TempDir()
+	c := &crasher{t: t, bin: filepath.Join(dir, "curfew"), data: filepath.Join(dir, "data")}
+	if out, err := exec.Command("go", "build", "-o", c.bin, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	for _, name := range crashUsers {
+		cmd := exec.Command(c.bin, "user", "add", name, "--password-stdin", "--data", c.data)
+		cmd.Stdin = strings.NewReader(password)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("add %s: %v\n%s", name, err, out)
+		}
+	}
+	return c
 }
 
 // start starts the server and waits until it is ready.

@@ -75,6 +75,31 @@ func TestOwnerGetsIn(t *testing.T) {
 	}
 }
 
+// TestLimitsSurviveKill kills the real binary: what it counted and what it knew still hold.
+func TestLimitsSurviveKill(t *testing.T) {
+	t.Parallel()
+	c := newCrasher(t)
+	c.start()
+	s := &server{t: t, base: c.base}
+	own, other := s.client(), s.client()
+	if status := own.signIn("arslan", password); status != http.StatusSeeOther {
+		t.Errorf("sign in: status %d", status)
+	}
+	for range 10 {
+		other.signIn("arslan", "wrong "+password)
+	}
+	c.kill()
+	c.start()
+	s.base = c.base
+	if status := other.signIn("arslan", password); status != http.StatusTooManyRequests {
+		t.Errorf("another browser: status %d", status)
+	}
+	if status := own.signIn("arslan", password); status != http.StatusSeeOther {
+		t.Errorf("the owner's: status %d", status)
+	}
+	c.kill()
+}
+
 var unlockLink = regexp.MustCompile(`\S*/unlock\?code=(\S+)`)
 
 // TestUserUnlock lets an owner in whose account is attacked and who was never here, by a link made with the server up
