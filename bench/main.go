@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -49,7 +50,9 @@ func main() {
 		exitOn(runChild(os.Args[2], os.Args[3:]))
 		return
 	}
-	met, err := run()
+	opt, err := parseFlags()
+	exitOn(err)
+	met, err := run(opt)
 	exitOn(err)
 	if !met {
 		os.Exit(1)
@@ -63,47 +66,71 @@ func exitOn(err error) {
 	}
 }
 
-func run() (met bool, err error) {
+// options are what the flags say.
+type options struct {
+	groups              []string
+	sessions            int
+	dir, write, profile string
+}
+
+const million = 1_000_000
+
+func parseFlags() (options, error) {
+	var opt options
 	only := flag.String("only", "", "run these `groups`, separated by commas: "+strings.Join(groupNames(), ", "))
-	sessions := flag.Int("sessions", 1_000_000, "how many live sessions stand for a million, to try things out with fewer")
-	dir := flag.String("dir", "", "keep seeded databases in this `folder`, and use those that are there (default a temporary one)")
-	write := flag.String("write", "", "put the results into this Markdown `file`, between its markers, and the plot beside it")
-	profile := flag.String("cpuprofile", "", "write a CPU profile into this `file`")
+	flag.IntVar(&opt.sessions, "sessions", million, "how many live sessions stand for a million, to try things out with fewer")
+	flag.StringVar(&opt.dir, "dir", "", "keep seeded databases in this `folder`, and use those that are there (default a temporary one)")
+	flag.StringVar(&opt.write, "write", "", "put the results into this Markdown `file`, between its markers, and the plot beside it")
+	flag.StringVar(&opt.profile, "cpuprofile", "", "write a CPU profile into this `file`")
 	flag.Parse()
-	names := groupNames()
+	opt.groups = groupNames()
 	if *only != "" {
-		names = strings.Split(*only, ",")
+		opt.groups = strings.Split(*only, ",")
 	}
-	for _, name := range names {
+	for _, name := range opt.groups {
 		if !slices.Contains(groupNames(), name) {
-			return false, fmt.Errorf("there is no group %q", name)
+			return opt, fmt.Errorf("there is no group %q", name)
 		}
 	}
-	if *write != "" && (*only != "" || *sessions != 1_000_000) {
-		return false, errors.New("-write takes a whole run, without -only and -sessions")
+	if opt.write != "" && (*only != "" || opt.sessions != million) {
+		return opt, errors.New("-write takes a whole run, without -only and -sessions")
 	}
+	return opt, nil
+}
+
+func run(opt options) (met bool, err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	b := &bench{ctx: ctx, seeds: *dir, sessions: *sessions}
-	if b.sites, err = os.MkdirTemp(*dir, "curfew-bench-"); err != nil {
+	context.AfterFunc(ctx, stop) // who interrupts twice does not want to wait
+	b := &bench{ctx: ctx, sessions: opt.sessions}
+	if err := b.makeFolders(opt.dir); err != nil {
 		return false, err
 	}
 	defer os.RemoveAll(b.sites)
-	if b.seeds == "" {
-		b.seeds = b.sites
-	}
-	if *profile != "" {
-		stop, err := startProfile(*profile)
+	if opt.profile != "" {
+		stop, err := startProfile(opt.profile)
 		if err != nil {
 			return false, err
 		}
 		defer stop()
 	}
-	b.runGroups(names)
-	if *write != "" && ctx.Err() == nil {
-		err = b.writeTo(*write)
+	b.runGroups(opt.groups)
+	if opt.write != "" && ctx.Err() == nil {
+		err = b.writeTo(opt.write)
 	}
 	return b.allMet(), errors.Join(err, ctx.Err())
+}
+
+// makeFolders makes the folders for databases. Seeds are kept in dir, if there is one.
+func (b *bench) makeFolders(dir string) (err error) {
+	if dir != "" {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	b.sites, err = os.MkdirTemp(dir, "curfew-bench-")
+	b.seeds = cmp.Or(dir, b.sites)
+	return err
 }
 
 func groupNames() []string {

@@ -109,3 +109,15 @@ func showSpread(s spread, show func(float64) string) string {
 }
 
 func showTimes(x float64) string { return fmt.Sprintf("%.3g ×", x) }
+
+// showCount writes a round number shortly.
+func showCount(n int) string {
+	switch {
+	case n >= 1_000_000 && n%1_000_000 == 0:
+		return fmt.Sprintf("%dM", n/1_000_000)
+	case n >= 1000 && n%1000 == 0:
+		return fmt.Sprintf("%dk", n/1000)
+	default:
+		return fmt.Sprint(n)
+	}
+}
