@@ -87,7 +87,7 @@ func (b *bench) measureEndOthers() error {
 	}
 	samples := l.end()
 	b.effective(samples, returned)
-	b.all("terminate others: other sessions refused, not checked before", refused, len(cold))
+	b.all("terminate others: a sample of the others, refused", refused, len(cold))
 	b.figure("terminate others: the history is complete after", show(float64(complete.Sub(called))))
 	b.tail(fmt.Sprintf("while others are terminated, %s sessions", showCount(b.sessions)), samples, called, complete)
 	if _, err := s.Check(b.ctx, started[0], curfew.Active); err != nil {

@@ -33,7 +33,7 @@ func rounds(n int, measure func() float64) spread {
 }
 
 // compareRounds is how often two things that are compared take turns.
-const compareRounds = 25
+const compareRounds = 101
 
 // compare measures a and b by turns, so that what else the machine does meets both. The ratio is a divided by b, round by
 // round.
@@ -48,8 +48,9 @@ func compare(a, b func() float64) (as, bs, ratio spread) {
 	return as, bs, ratio
 }
 
-// roundTime is how long a round takes of what is too fast to time one by one.
-const roundTime = 100 * time.Millisecond
+// roundTime is how long a round takes of what is too fast to time one by one: short, so that many rounds stay clear of
+// what else the machine does.
+const roundTime = 25 * time.Millisecond
 
 // cost runs op on all CPUs at once for a round, and returns the nanoseconds that one call takes on one of them. The
 // clock is read once for many calls, and i differs from call to call.
@@ -87,6 +88,26 @@ func seconds(f func() error) (float64, error) {
 	return time.Since(began).Seconds(), err
 }
 
+// How often repeat repeats, and for how long.
+const (
+	repeats        = 11
+	repeatPatience = 3 * time.Second
+)
+
+// repeat returns how long f took each time, in nanoseconds.
+func repeat(f func() error) (spread, error) {
+	var s spread
+	for began := time.Now(); len(s) < repeats && (len(s) == 0 || time.Since(began) < repeatPatience); {
+		took, err := seconds(f)
+		if err != nil {
+			return nil, err
+		}
+		s = append(s, took*1e9)
+	}
+	slices.Sort(s)
+	return s, nil
+}
+
 // show writes a duration, given in nanoseconds, with three digits.
 func show(ns float64) string {
 	for _, unit := range []struct {
@@ -100,12 +121,12 @@ func show(ns float64) string {
 	return fmt.Sprintf("%.3g ns", ns)
 }
 
-// showSpread writes the median and, in brackets, the least and the most.
+// showSpread writes the median and, in brackets, the bounds of the lowest and the highest tenth.
 func showSpread(s spread, show func(float64) string) string {
 	if len(s) == 1 {
 		return show(s[0])
 	}
-	return fmt.Sprintf("%s (%s to %s)", show(s.median()), show(s[0]), show(s[len(s)-1]))
+	return fmt.Sprintf("%s (%s to %s)", show(s.median()), show(s.quantile(0.1)), show(s.quantile(0.9)))
 }
 
 func showTimes(x float64) string { return fmt.Sprintf("%.3g ×", x) }

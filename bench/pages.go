@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/curfewhq/curfew"
@@ -16,12 +15,8 @@ const (
 	searchLimit = 30e6
 )
 
-// How often each page is asked for, unless that takes too long; and how long the walk to the middle may take.
-const (
-	pageRounds   = 11
-	pagePatience = 3 * time.Second
-	walkPatience = 30 * time.Second
-)
+// walkPatience is how long the walk to the middle may take.
+const walkPatience = 30 * time.Second
 
 var errFar = errors.New("the middle is too far to walk")
 
@@ -116,20 +111,6 @@ func (b *bench) measurePage(s *site, what string, q curfew.Query, limit float64)
 	}
 	b.within(fmt.Sprintf("%s, %s sessions", what, showCount(b.sessions)), limit, took)
 	return nil
-}
-
-// repeat returns how long f took in each round, in nanoseconds.
-func repeat(f func() error) (spread, error) {
-	var s spread
-	for began := time.Now(); len(s) < pageRounds && (len(s) == 0 || time.Since(began) < pagePatience); {
-		took, err := seconds(f)
-		if err != nil {
-			return nil, err
-		}
-		s = append(s, took*1e9)
-	}
-	slices.Sort(s)
-	return s, nil
 }
 
 // searches are what people look for: many sessions, ten, one, none.

@@ -89,7 +89,7 @@ func (r *report) writeTo(name string) error {
 
 func (r *report) markdown(plot string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d CPUs, %s. In brackets the lowest and the highest round.\n\n", runtime.NumCPU(), runtime.Version())
+	fmt.Fprintf(&b, "%d CPUs, %s. In brackets the bounds of the lowest and the highest tenth of rounds.\n\n", runtime.NumCPU(), runtime.Version())
 	b.WriteString("| what | to reach | measured | |\n|---|---|---|---|\n")
 	for _, row := range r.rows {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", row.what, row.target, row.measured, row.verdict())

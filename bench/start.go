@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -38,12 +39,33 @@ func storm(ctx context.Context, m *curfew.Manager, started func(curfew.Token)) e
 
 // measureStart measures sign-ins, but for the hashing of passwords, and that none is lost.
 func (b *bench) measureStart() error {
+	if err := b.measureSync(); err != nil {
+		return err
+	}
 	rate, err := b.startRate(0)
 	if err != nil {
 		return err
 	}
 	b.add("sign-ins, durable, 64 callers", "≥ 20000 a second", showSpread(rate, showRate), rate.median() >= 20_000)
 	return b.measureLostStarts()
+}
+
+// measureSync measures what every commit waits for, to judge the figures of a disk that others use too.
+func (b *bench) measureSync() error {
+	f, err := os.CreateTemp(b.sites, "sync-")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	took, err := repeat(func() error {
+		_, err := f.Write(make([]byte, 4096))
+		return errors.Join(err, f.Sync())
+	})
+	if err != nil {
+		return err
+	}
+	b.figure("fsync of 4 KiB on this disk", showSpread(took, show))
+	return nil
 }
 
 func showRate(x float64) string { return fmt.Sprintf("%.0f", x) }
