@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -74,18 +73,10 @@ func (b *bench) makeSeed(dir string, n int) error {
 	return errors.Join(os.RemoveAll(part), os.CopyFS(part, os.DirFS(making)), os.Rename(part, dir))
 }
 
-// plant inserts the sessions of a seed. With so many callers at once, many share a commit; and the indexes are built
-// afterwards, which takes a fraction of the time.
+// plant inserts the sessions of a seed. With so many callers at once, many share a commit.
 func plant(ctx context.Context, dir string, n int) error {
-	if err := withDB(ctx, dir, func(*sqlite.DB) error { return nil }); err != nil {
-		return err
-	}
-	indexes, err := dropIndexes(ctx, dir)
-	if err != nil {
-		return err
-	}
 	tokens := make([]curfew.Token, n)
-	err = withDB(ctx, dir, func(db *sqlite.DB) error {
+	err := withDB(ctx, dir, func(db *sqlite.DB) error {
 		return each(512, n, func(i int) error {
 			tokens[i] = curfew.NewToken()
 			r := seedRecord(i, n)
@@ -97,52 +88,11 @@ func plant(ctx context.Context, dir string, n int) error {
 	if err != nil {
 		return err
 	}
-	if err := execAll(ctx, dir, indexes); err != nil {
-		return err
-	}
 	var text strings.Builder
 	for _, t := range tokens {
 		fmt.Fprintln(&text, t.Reveal())
 	}
 	return os.WriteFile(filepath.Join(dir, tokensName), []byte(text.String()), 0o600)
-}
-
-// dropIndexes drops the indexes of the database in the folder, but for those that are constraints, and returns the
-// statements that make them again.
-func dropIndexes(ctx context.Context, dir string) (create []string, err error) {
-	db, err := sql.Open("sqlite", filepath.Join(dir, sqlite.FileName))
-	if err != nil {
-		return nil, err
-	}
-	defer db.Close()
-	rows, err := db.QueryContext(ctx, "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var drop []string
-	for rows.Next() {
-		var name, statement string
-		if err := rows.Scan(&name, &statement); err != nil {
-			return nil, err
-		}
-		drop, create = append(drop, "DROP INDEX "+name), append(create, statement)
-	}
-	return create, errors.Join(rows.Err(), rows.Close(), execAll(ctx, dir, drop))
-}
-
-func execAll(ctx context.Context, dir string, statements []string) error {
-	db, err := sql.Open("sqlite", filepath.Join(dir, sqlite.FileName))
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	for _, statement := range statements {
-		if _, err := db.ExecContext(ctx, statement); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // withDB opens the database in the folder, and closes it afterwards.
