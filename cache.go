@@ -19,14 +19,15 @@ type cache struct {
 type shard struct {
 	mu      sync.Mutex
 	entries map[TokenHash]*entry
-	epoch   uint64   // of changes past the entries
-	_       [40]byte // fills the cache line, which two cores would otherwise fight for
+	ended   map[TokenHash]*EndedError // sessions that were asked for after their end, which is final
+	epoch   uint64                    // of changes past the entries
+	_       [32]byte                  // fills the cache line, which two cores would otherwise fight for
 }
 
 func newCache(size int) *cache {
 	c := &cache{most: max(1, size/cacheShards)}
 	for i := range c.shards {
-		c.shards[i].entries = map[TokenHash]*entry{}
+		c.shards[i].entries, c.shards[i].ended = map[TokenHash]*entry{}, map[TokenHash]*EndedError{}
 	}
 	return c
 }
@@ -102,6 +103,29 @@ func (c *cache) add(r Record, epoch uint64) (full bool) {
 	s.entries[r.Hash] = newEntry(r)
 	return false
 }
+
+// end returns the end of a session that was asked for before, or nil.
+func (c *cache) end(h TokenHash) *EndedError {
+	s := c.lock(h)
+	defer s.mu.Unlock()
+	return s.ended[h]
+}
+
+// addEnded keeps the end of a session, in the place of another one if there are too many.
+func (c *cache) addEnded(h TokenHash, e *EndedError) {
+	s := c.lock(h)
+	defer s.mu.Unlock()
+	if len(s.ended) >= c.most/endedShare+1 {
+		for other := range s.ended {
+			delete(s.ended, other)
+			break
+		}
+	}
+	s.ended[h] = e
+}
+
+// endedShare is how many live sessions there may be for each ended one that is kept.
+const endedShare = 8
 
 // evict drops some entry that has nothing to write, and reports whether it found one. Maps are walked from a random place.
 func (s *shard) evict() bool {

@@ -2,6 +2,7 @@ package curfew
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -32,8 +33,14 @@ func (m *Manager) check(ctx context.Context, hash TokenHash, now int64, act Acti
 
 // load brings a live session from the store into memory, if nothing comes in between.
 func (m *Manager) load(ctx context.Context, hash TokenHash) error {
+	if e := m.cache.end(hash); e != nil {
+		return e
+	}
 	epoch := m.cache.begin(hash)
 	r, err := m.find(ctx, &hash, "")
+	if e, ok := errors.AsType[*EndedError](err); ok {
+		m.cache.addEnded(hash, e)
+	}
 	if err != nil {
 		return err
 	}

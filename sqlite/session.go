@@ -71,26 +71,37 @@ func (t *tx) makeRoom(now time.Time, user curfew.UserID, most int, refuse bool) 
 func (db *DB) Find(ctx context.Context, hash *curfew.TokenHash, id curfew.SessionID) (curfew.Record, error) {
 	fences := *db.writer.tx.published.Load() // before the row: one that is gone by then has been moved
 	if seq, ok := db.writer.tx.arrivals.seq(hash, id); ok {
-		r, err := db.findWhere(ctx, fences, "seq = ?", seq)
+		r, err := readFound(db.find.bySeq.QueryRowContext(ctx, seq), fences)
 		if !errors.Is(err, curfew.ErrNoSession) {
 			return r, err
 		}
 	}
 	if hash != nil {
-		return db.findWhere(ctx, fences, "hash = ?", hash[:])
+		return readFound(db.find.byHash.QueryRowContext(ctx, hash[:]), fences)
 	}
-	return db.findWhere(ctx, fences, "id = ?", string(id))
+	return readFound(db.find.byID.QueryRowContext(ctx, string(id)), fences)
 }
 
-func (db *DB) findWhere(ctx context.Context, fs fences, where string, arg any) (curfew.Record, error) {
+// find are the statements of Find, which is called for every session that is not in the engine's memory.
+type find struct{ bySeq, byHash, byID *sql.Stmt }
+
+func prepareFind(ctx context.Context, reads *sql.DB) (find, error) {
+	const live = "SELECT seq, ends_at, " + kept + ", '', '', '', '', -1 FROM session WHERE "
 	// One statement sees one state of the database: a session that is being ended is either live or in history.
-	query, args := "SELECT seq, ends_at, "+kept+", '', '', '', '', -1 FROM session WHERE "+where, []any{arg}
-	if where != "seq = ?" {
-		query += " AND indexed = 1 UNION ALL SELECT 0, 0, " + kept + ", reason, by_user, by_name, by_session, ended_at FROM history WHERE " + where
-		args = append(args, arg)
-	}
+	const any = live + "indexed = 1 AND %[1]s = ?1 UNION ALL SELECT 0, 0, " + kept +
+		", reason, by_user, by_name, by_session, ended_at FROM history WHERE %[1]s = ?1"
+	var f find
+	var err1, err2, err3 error
+	f.bySeq, err1 = reads.PrepareContext(ctx, live+"seq = ?")
+	f.byHash, err2 = reads.PrepareContext(ctx, fmt.Sprintf(any, "hash"))
+	f.byID, err3 = reads.PrepareContext(ctx, fmt.Sprintf(any, "id"))
+	return f, errors.Join(err1, err2, err3)
+}
+
+// readFound reads a session, live or ended: by the fences too.
+func readFound(result *sql.Row, fs fences) (curfew.Record, error) {
 	var at liveRow
-	r, e, err := scanEnded(db.reads.QueryRowContext(ctx, query, args...), &at.seq, &at.endsAt)
+	r, e, err := scanEnded(result, &at.seq, &at.endsAt)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return curfew.Record{}, curfew.ErrNoSession

@@ -23,6 +23,7 @@ import (
 type DB struct {
 	writer *writer
 	reads  *sql.DB
+	find   find
 	lock   *os.File
 }
 
@@ -90,11 +91,15 @@ func open(ctx context.Context, dir string) (*DB, error) {
 	}
 	reads.SetMaxOpenConns(8)
 	reads.SetMaxIdleConns(8)
+	find, err := prepareFind(ctx, reads)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, errors.Join(err, reads.Close(), writes.Close()))
+	}
 	w, err := newWriter(ctx, writes)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, errors.Join(err, reads.Close(), writes.Close()))
 	}
-	return &DB{writer: w, reads: reads}, nil
+	return &DB{writer: w, reads: reads, find: find}, nil
 }
 
 func dsn(path, mode string, pragmas ...string) string {
