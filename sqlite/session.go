@@ -18,12 +18,13 @@ const kept = "id, hash, user_id, user_name, full_name, credential, origin, devic
 
 // Insert implements curfew.Store.
 func (db *DB) Insert(ctx context.Context, now time.Time, r curfew.Record, most int, refuse bool) ([]curfew.Key, error) {
+	if most <= 0 {
+		return nil, db.writer.writeSingle(ctx, now, func(t *tx) error { return t.insert(r) })
+	}
 	var replaced []curfew.Key
 	err := db.writer.write(ctx, now, func(t *tx) (err error) {
-		if most > 0 {
-			if replaced, err = t.makeRoom(now, r.Session.User.ID, most, refuse); err != nil {
-				return err
-			}
+		if replaced, err = t.makeRoom(now, r.Session.User.ID, most, refuse); err != nil {
+			return err
 		}
 		return t.insert(r)
 	})
@@ -339,7 +340,7 @@ func (t *tx) endEverybody(but curfew.SessionID, e curfew.Ending) (n int, err err
 	if err := t.fence(but, e); err != nil {
 		return 0, err
 	}
-	return n, t.moveFenced(t.pace.step)
+	return n, t.moveFenced(t.pace.first)
 }
 
 // Forget implements curfew.Store.

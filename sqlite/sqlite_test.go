@@ -63,8 +63,8 @@ func TestRestartBehindFence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if fences, arrivals := sqlite.Chores(db); fences != 1 || arrivals != 100 {
-		t.Fatalf("%d fences and %d arrivals are left, want 1 and 100", fences, arrivals)
+	if fences, arrivals := sqlite.Chores(db); fences != 1 || arrivals != 1000 {
+		t.Fatalf("%d fences and %d arrivals are left, want 1 and 1000", fences, arrivals)
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

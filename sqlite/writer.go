@@ -33,11 +33,12 @@ const groupSize = 512
 
 // job is a change and its outcome.
 type job struct {
-	now   time.Time
-	do    func(*tx) error
-	taken atomic.Bool // by the writer, to do it, or by who asked, to withdraw it
-	err   error
-	done  chan struct{}
+	now    time.Time
+	do     func(*tx) error
+	single bool        // do changes by one statement at most
+	taken  atomic.Bool // by the writer, to do it, or by who asked, to withdraw it
+	err    error
+	done   chan struct{}
 }
 
 var errClosed = &curfew.Error{Code: curfew.CodeUnavailable, Message: "the database is closed, or its disk has failed"}
@@ -61,10 +62,18 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 
 // write makes a change, and returns when it is on the disk or not to be. An error of do undoes what do did.
 func (w *writer) write(ctx context.Context, now time.Time, do func(*tx) error) error {
+	return w.await(ctx, &job{now: now, do: do, done: make(chan struct{})})
+}
+
+// writeSingle is write for a change by a single statement, which undoes itself.
+func (w *writer) writeSingle(ctx context.Context, now time.Time, do func(*tx) error) error {
+	return w.await(ctx, &job{now: now, do: do, single: true, done: make(chan struct{})})
+}
+
+func (w *writer) await(ctx context.Context, j *job) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	j := &job{now: now, do: do, done: make(chan struct{})}
 	select {
 	case <-w.closed:
 		return errClosed
@@ -98,13 +107,14 @@ func (w *writer) close() error {
 
 // pace says when the work is done that nobody waits for.
 type pace struct {
-	step     int           // rows at once
+	first    int           // rows that move at once when everybody ends, so that for a few the history is complete
+	step     int           // rows at once, later
 	delay    time.Duration // after the last change
 	every    time.Duration // while changes keep coming
 	arrivals int           // with more than these, a step after each group of changes
 }
 
-var usualPace = pace{step: 1000, delay: 20 * time.Millisecond, every: time.Second, arrivals: 200_000}
+var usualPace = pace{first: 100, step: 1000, delay: 20 * time.Millisecond, every: time.Second, arrivals: 200_000}
 
 func (w *writer) run() {
 	defer close(w.idle)
@@ -281,23 +291,36 @@ func (t *tx) group(jobs []*job) error {
 	return nil
 }
 
-// do does a job within a savepoint. The error is one that the whole group can't survive.
+// do does a job wholly or not at all. The error is one that the group can't survive.
 func (t *tx) do(j *job) error {
+	if j.single {
+		return t.attempt(j)
+	}
 	if _, err := t.exec("SAVEPOINT job"); err != nil {
 		return err
 	}
-	before := t.mark()
-	if j.err = j.do(t); j.err != nil {
-		if primaryCode(j.err) == sqlitelib.SQLITE_FULL || isFatal(j.err) {
-			return j.err
-		}
+	if err := t.attempt(j); err != nil {
+		return err
+	}
+	if j.err != nil {
 		if _, err := t.exec("ROLLBACK TO job"); err != nil {
 			return err
 		}
-		t.rolledBack(before)
 	}
 	_, err := t.exec("RELEASE job")
 	return err
+}
+
+func (t *tx) attempt(j *job) error {
+	before := t.mark()
+	if j.err = j.do(t); j.err == nil {
+		return nil
+	}
+	if primaryCode(j.err) == sqlitelib.SQLITE_FULL || isFatal(j.err) {
+		return j.err
+	}
+	t.rolledBack(before)
+	return nil
 }
 
 // rollback ends the transaction, unless SQLite has already done so.
