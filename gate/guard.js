@@ -15,6 +15,7 @@
 
   const REPORT_EVERY = 5_000; // ms; well below the shortest lifetime, 30 s
   const POLL_EVERY = 4_000;
+  const TIMEOUT = 10_000;
   const SILENCE = 20_000; // the stream says something every 15 s
   const SPOKEN = [30, 10, 5]; // seconds left, told to who can't see the number
 
@@ -103,7 +104,7 @@
     const sent = performance.now();
     const answer = await fetch(path, {
       method, cache: 'no-store', credentials: 'same-origin', redirect: 'error',
-      headers: { Accept: 'application/json', 'Curfew-Passive': '1' }, signal: AbortSignal.timeout(10_000), ...options,
+      headers: { Accept: 'application/json', 'Curfew-Passive': '1' }, signal: AbortSignal.timeout(TIMEOUT), ...options,
     });
     const received = performance.now();
     if (answer.status === 401) return null;
@@ -113,12 +114,26 @@
     return doc;
   }
 
-  let asking;
+  let asking; // gives up the question under way
   let nextAsk = 0; // not before, unless there is reason to hurry
 
   function ask() {
+    if (!asking) askAfresh();
+  }
+
+  // askAfresh gives up a question under way: if it was asked before time stood still, its answer may never come.
+  function askAfresh() {
+    asking?.abort();
+    asking = undefined;
     if (leaving) return; // there may be no session any more, and this page is not who tells
-    asking ??= call('GET', SESSION).then(learn, missed).finally(() => { asking = undefined; });
+    const mine = asking = new AbortController();
+    const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(TIMEOUT)]);
+    const unlessGivenUp = (then) => (doc) => {
+      if (asking !== mine) return;
+      asking = undefined;
+      then(doc);
+    };
+    call('GET', SESSION, { signal }).then(unlessGivenUp(running ? learn : begin), unlessGivenUp(missed));
   }
 
   function learn(doc) {
@@ -133,6 +148,7 @@
   function missed() {
     unreachable = true;
     nextAsk = performance.now() + 2_000;
+    if (!running) setTimeout(start, 5_000);
   }
 
   function adopt(doc) {
@@ -204,8 +220,18 @@
   // ---- The heartbeat ---------------------------------------------------------------------------------------------
 
   let running = false, timer;
+  let due; // when the next pulse should come
   let heard = -Infinity; // when the stream, ours or another tab's, last said something
   let live; // whether it does
+
+  // wake is for when time stood still or the network was gone. What was under way may have died unnoticed.
+  function wake() {
+    hangUp();
+    askAfresh();
+  }
+
+  // stoodStill reports that time seems to have stood still since the last pulse. In a hidden tab timers are just slow.
+  const stoodStill = () => clockJumped() || (!document.hidden && performance.now() > due + 5_000);
 
   // overdue is how long ago, in ms, the session's state should have changed; negative before. Then the server is asked.
   // The stream should bring the dialog by itself, so it gets a moment's advantage.
@@ -218,12 +244,14 @@
     if (!running) return;
     const now = performance.now(), late = overdue();
     setLive(now - heard < SILENCE);
-    if (clockJumped()) ask();
+    if (stoodStill()) wake();
     else if (late >= 0 && now >= nextAsk) ask();
     else if (!live && !document.hidden && now >= nextAsk + POLL_EVERY) poll();
     if (unreachable && late >= 0) dialog.show(); // as far as anybody knows
     dialog.draw();
-    timer = setTimeout(pulse, dialog.isOpen() ? 200 : Math.min(Math.max(-late, 200), 1_000));
+    const rest = dialog.isOpen() ? 200 : Math.min(Math.max(-late, 200), 1_000);
+    due = now + rest;
+    timer = setTimeout(pulse, rest);
   }
 
   function poll() {
@@ -242,7 +270,7 @@
   // Over HTTP/1.1 a browser opens six connections to a host: a stream a tab would hang the seventh tab.
   const NAME = `curfew ${SESSION}`;
   let channel, stop = () => {};
-  let leader = false;
+  let leader = false, hangUp = () => {}; // for the stream to begin anew, if this tab holds it
 
   const post = (message) => channel?.postMessage(message);
 
@@ -274,40 +302,42 @@
   async function follow(signal) {
     leader = true;
     for (let wait = 500; !signal.aborted; wait = Math.min(wait * 2, 15_000)) {
+      const attempt = new AbortController();
+      hangUp = () => attempt.abort();
+      const over = AbortSignal.any([signal, attempt.signal]);
       try {
-        await readStream(signal, () => { wait = 500; });
+        await readStream(over, () => { wait = 500; });
       } catch { /* broken, silent or refused: again, later */ }
       if (signal.aborted) break;
       shareLife(false);
-      await pause(wait * (0.75 + Math.random() / 2), signal);
+      await pause(wait * (0.75 + Math.random() / 2), over);
     }
     leader = false;
   }
 
   const pause = (time, signal) => new Promise((done) => {
-    setTimeout(done, time);
+    setTimeout(done, signal.aborted ? 0 : time);
     signal.addEventListener('abort', done, { once: true });
   });
 
   // readStream is not an EventSource, which hides the server's signs of life and an answer's status.
   async function readStream(signal, alive) {
-    const silence = new AbortController();
     let watchdog;
-    const wake = () => {
+    const listen = () => {
       clearTimeout(watchdog);
-      watchdog = setTimeout(() => silence.abort(), SILENCE);
+      watchdog = setTimeout(hangUp, SILENCE);
     };
-    wake();
+    listen();
     try {
       const answer = await fetch(`${SESSION}/events`, {
         cache: 'no-store', credentials: 'same-origin', redirect: 'error',
-        headers: { Accept: 'text/event-stream' }, signal: AbortSignal.any([signal, silence.signal]),
+        headers: { Accept: 'text/event-stream' }, signal,
       });
       if (answer.status === 401) ask();
       if (!answer.ok) throw new Error(`events: status ${answer.status}`);
       let rest = '';
       for await (const text of chunks(answer.body.pipeThrough(new TextDecoderStream()))) {
-        wake();
+        listen();
         alive();
         shareLife(true);
         const messages = (rest + text).split('\n\n');
@@ -561,14 +591,15 @@
 
   // ---- Start -----------------------------------------------------------------------------------------------------
 
-  async function start() {
-    if (running) return;
-    const stopped = new AbortController();
-    const doc = await call('GET', SESSION).catch(missed);
-    if (doc === null) return; // nobody is signed in here
-    if (!doc) return void setTimeout(start, 5_000);
+  function start() {
+    if (!running) ask();
+  }
+
+  function begin(doc) {
+    if (!doc) return; // nobody is signed in here
     running = true;
     heard = performance.now() - SILENCE + 5_000; // the stream has 5 s to begin
+    const stopped = new AbortController();
     channel = new BroadcastChannel(NAME);
     channel.addEventListener('message', onMessage);
     stop = () => { running = false; clearTimeout(timer); stopped.abort(); channel.close(); channel = undefined; };
@@ -579,8 +610,7 @@
   }
 
   const look = () => {
-    if (!running) return;
-    ask();
+    askAfresh();
     pulse();
   };
 
@@ -594,9 +624,10 @@
   addEventListener('submit', onSubmit);
   addEventListener('message', (e) => { if (e.origin === location.origin && e.data === FROM_FRAME) onInput(); });
   addEventListener('visibilitychange', onVisibility, true);
-  addEventListener('online', look);
+  document.addEventListener('resume', wake); // after a freeze
+  addEventListener('online', wake);
   addEventListener('pagehide', () => stop());
-  addEventListener('pageshow', (e) => { if (e.persisted) { setLeaving(false); start(); } });
+  addEventListener('pageshow', (e) => { if (e.persisted) { setLeaving(false); askAfresh(); } });
   if (document.prerendering) document.addEventListener('prerenderingchange', start, { once: true });
   else start();
 })();

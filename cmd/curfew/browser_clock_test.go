@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -46,8 +47,41 @@ func TestFrozenTab(t *testing.T) {
 	b.do(lifecycle(page.SetWebLifecycleStateStateFrozen))
 	time.Sleep(65 * time.Second)
 	b.do(lifecycle(page.SetWebLifecycleStateStateActive))
-	b.until("the sign-in page appears at once", "location.pathname === '/signin'", 5*time.Second)
+	b.untilPath("/signin")
 	b.untilText("Signed out after 30 seconds of inactivity")
+}
+
+// TestFrozenWhileAsking freezes a tab whose requests under way die of it unnoticed. It must not wait for them afterwards.
+func TestFrozenWhileAsking(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	for user, answered := range map[string]int{"mia": 0, "noor": 1} { // questions before those that hang
+		t.Run(fmt.Sprint(answered), func(t *testing.T) {
+			t.Parallel()
+			b := newProfile(t).open(t, s.base, desktop)
+			b.do(atStart(fmt.Sprintf(`{
+				let answered = %d, frozen = false, real = fetch;
+				window.hanging = 0;
+				document.addEventListener('freeze', () => { frozen = true; });
+				AbortSignal.timeout = () => new AbortController().signal; // or they would not hang for ever
+				window.fetch = (path, options) => {
+					if (frozen || !path.startsWith('/api/v1/session') || answered-- > 0) return real(path, options);
+					hanging++;
+					return new Promise(() => {});
+				};
+			}`, answered)))
+			b.signIn(user)
+			b.until("a request hangs", "hanging > 0", patience)
+			if answered > 0 { // then it is the stream
+				eval[bool](b, "document.dispatchEvent(new Event('visibilitychange'))")
+				b.until("a question hangs", "hanging > 1", patience)
+			}
+			b.do(lifecycle(page.SetWebLifecycleStateStateFrozen))
+			s.curfew("", "end", "--user", user)
+			b.do(lifecycle(page.SetWebLifecycleStateStateActive))
+			b.untilPath("/signin")
+		})
+	}
 }
 
 // atStart runs a script in each page before its own.
