@@ -2,6 +2,7 @@ package curfew_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -117,6 +118,34 @@ func TestLateActivityIsWrittenFirst(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLateReport has activity told some time after it happened: the counter starts when it happened.
+func TestLateReport(t *testing.T) {
+	inBubble(t, curfew.Options{}, func(t *testing.T, m *curfew.Manager) {
+		s, token := start(t, m, amara)
+		report := func(what string, ago, want time.Duration) {
+			t.Helper()
+			got, err := m.CheckLate(t.Context(), token, ago)
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			equal(t, what, got.LastActive.Sub(s.CreatedAt), want)
+			equal(t, what+", later", accepted(t, m, token, curfew.Passive).LastActive.Sub(s.CreatedAt), want)
+		}
+		time.Sleep(100 * time.Second)
+		report("a report 5 s late", 5*time.Second, 95*time.Second)
+		report("an older one", 6*time.Second, 95*time.Second)
+		report("one from before the session", 1000*time.Hour, 95*time.Second)
+		report("one from the future", -time.Hour, 100*time.Second)
+		time.Sleep(330*time.Second - time.Millisecond)
+		report("one at the last moment, which is written first", 5*time.Second, 424*time.Second+999*time.Millisecond)
+		time.Sleep(325*time.Second + time.Millisecond)
+		var ended *curfew.EndedError
+		if _, err := m.CheckLate(t.Context(), token, time.Minute); !errors.As(err, &ended) {
+			t.Errorf("one that comes after the end, of what happened before: %v, want an EndedError", err)
+		}
+	})
 }
 
 // slow is a store that takes its time to write activity.

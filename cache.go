@@ -52,7 +52,7 @@ const (
 )
 
 // check decides on a session in memory, notes activity in it, and sets to to what it is then.
-func (c *cache) check(to *Session, h TokenHash, now int64, act Activity) (*entry, verdict) {
+func (c *cache) check(to *Session, h TokenHash, now, active int64) (*entry, verdict) {
 	s := c.lock(h)
 	e := s.entries[h]
 	if e == nil {
@@ -63,8 +63,8 @@ func (c *cache) check(to *Session, h TokenHash, now int64, act Activity) (*entry
 	switch {
 	case now >= e.endsAt():
 		v = verdictDue
-	case act == Active && now > e.lastActive:
-		v = e.touch(now)
+	case active > e.lastActive:
+		v = e.touch(now, active)
 	}
 	*to = e.session()
 	s.mu.Unlock()

@@ -6,10 +6,14 @@ import (
 	"time"
 )
 
-// check is the hot path: when the session is in memory it is a look-up and two comparisons.
-func (m *Manager) check(ctx context.Context, hash TokenHash, now int64, act Activity) (s Session, err error) {
+// never is when a person did something who did nothing.
+const never = 0
+
+// check is the hot path: when the session is in memory it is a look-up and two comparisons. Active is when a person did
+// something, or never.
+func (m *Manager) check(ctx context.Context, hash TokenHash, now, active int64) (s Session, err error) {
 	for {
-		e, v := m.cache.check(&s, hash, now, act)
+		e, v := m.cache.check(&s, hash, now, active)
 		switch v {
 		case verdictUnknown:
 			if err := m.load(ctx, hash); err != nil {
@@ -20,7 +24,7 @@ func (m *Manager) check(ctx context.Context, hash TokenHash, now int64, act Acti
 			ending, _ := s.Due(fromMilli(now))
 			return Session{}, &EndedError{Ended{s, ending}}
 		case verdictWriteFirst:
-			return m.writeFirst(ctx, s, hash, fromMilli(now))
+			return m.writeFirst(ctx, s, hash, fromMilli(now), fromMilli(active))
 		case verdictQueue:
 			m.enqueue(e)
 		case verdictRevived:
@@ -64,8 +68,8 @@ func (m *Manager) find(ctx context.Context, hash *TokenHash, id SessionID) (Reco
 
 // writeFirst answers a check whose activity comes so late that a sweeper could overtake it in the queue. If it can't
 // be written the session goes on as if it had been passive: nothing is acknowledged that could be lost.
-func (m *Manager) writeFirst(ctx context.Context, s Session, hash TokenHash, now time.Time) (Session, error) {
-	err := m.write(ctx, s, hash, Touch{ID: s.ID, At: now})
+func (m *Manager) writeFirst(ctx context.Context, s Session, hash TokenHash, now, active time.Time) (Session, error) {
+	err := m.write(ctx, s, hash, now, Touch{ID: s.ID, At: active})
 	switch {
 	case ErrorCode(err) == CodeUnavailable:
 		m.log.Error("activity was not counted", "session", s.ID, "error", err)
@@ -73,16 +77,16 @@ func (m *Manager) writeFirst(ctx context.Context, s Session, hash TokenHash, now
 	case err != nil:
 		return Session{}, err
 	}
-	s.LastActive = now
+	s.LastActive = active
 	return s, nil
 }
 
 // write puts activity into the store, after what s has that may not be there yet: by the store's own knowledge the
 // session may be over. It returns an *EndedError if it has ended before.
-func (m *Manager) write(ctx context.Context, s Session, hash TokenHash, t Touch) error {
+func (m *Manager) write(ctx context.Context, s Session, hash TokenHash, now time.Time, t Touch) error {
 	ctx, cancel := change(ctx)
 	defer cancel()
-	live, err := m.store.Touch(ctx, t.At, []Touch{{ID: s.ID, At: s.LastActive}, t})
+	live, err := m.store.Touch(ctx, now, []Touch{{ID: s.ID, At: s.LastActive}, t})
 	if err != nil {
 		return unavailable("write activity", err)
 	}

@@ -90,12 +90,12 @@ func (e *entry) apply(c Change) {
 }
 
 // touch notes activity, unless it must be written first.
-func (e *entry) touch(now int64) verdict {
+func (e *entry) touch(now, active int64) verdict {
 	if end := e.storedEnd(); end-now <= writeMargin(fromMillis(e.lifetime)).Milliseconds() && end < e.expiresAt {
 		return verdictWriteFirst
 	}
 	idle := now >= e.idleAt()
-	e.lastActive = now
+	e.lastActive = active
 	if e.queued {
 		return verdictOK
 	}

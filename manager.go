@@ -138,7 +138,18 @@ func (m *Manager) Start(ctx context.Context, st Start) (Session, Token, error) {
 // Check returns the session that has the token, as of now. If act is Active, the session's inactivity starts anew.
 // The error is ErrNoSession for a token that no session has, and an *EndedError for a session that has ended.
 func (m *Manager) Check(ctx context.Context, t Token, act Activity) (Session, error) {
-	return m.check(ctx, t.Hash(), m.clock.milli(), act)
+	now := m.clock.milli()
+	if act == Passive {
+		return m.check(ctx, t.Hash(), now, never)
+	}
+	return m.check(ctx, t.Hash(), now, now)
+}
+
+// CheckLate is Check for something that a person did a while ago, and that is told only now: the session's inactivity
+// starts anew from then. It brings back no session that has ended meanwhile.
+func (m *Manager) CheckLate(ctx context.Context, t Token, ago time.Duration) (Session, error) {
+	now := m.clock.milli()
+	return m.check(ctx, t.Hash(), now, now-max(ago, 0).Milliseconds())
 }
 
 // Get returns the live session with the ID, or an error as Check does.
@@ -147,7 +158,7 @@ func (m *Manager) Get(ctx context.Context, id SessionID) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
-	return m.check(ctx, r.Hash, m.clock.milli(), Passive)
+	return m.check(ctx, r.Hash, m.clock.milli(), never)
 }
 
 // Extend starts the inactivity of a live session anew, as the Extend Session button does; the absolute limit stays.
@@ -167,14 +178,14 @@ func (m *Manager) writeNow(ctx context.Context, t Touch) (Session, error) {
 		return Session{}, err
 	}
 	t.At = m.clock.Now()
-	s, err := m.check(ctx, r.Hash, t.At.UnixMilli(), Passive)
+	s, err := m.check(ctx, r.Hash, t.At.UnixMilli(), never)
 	if err != nil {
 		return Session{}, err
 	}
-	if err := m.write(ctx, s, r.Hash, t); err != nil {
+	if err := m.write(ctx, s, r.Hash, t.At, t); err != nil {
 		return Session{}, err
 	}
-	return m.check(ctx, r.Hash, m.clock.milli(), Passive)
+	return m.check(ctx, r.Hash, m.clock.milli(), never)
 }
 
 // End ends a session and returns its entry in the history. Ending an ended session changes nothing and returns the

@@ -57,21 +57,21 @@ func TokenFromContext(ctx context.Context) Token {
 	return c.token
 }
 
-// PassiveHeader marks a read that a script makes by itself, for browsers that send no Fetch Metadata: over plain HTTP none
+// PassiveHeader marks a request that a script makes by itself, for browsers that send no Fetch Metadata: over plain HTTP none
 // does. It can only make a request passive.
 const PassiveHeader = "Curfew-Passive"
 
 // ActivityOf tells a person's deeds from a page's. Active are navigations of a window, methods that change something, and
-// requests without Fetch Metadata, which come from scripts. Background reads, sub-resources, frames, event streams and
+// requests without Fetch Metadata, which come from scripts. What is marked with PassiveHeader, background reads, sub-resources, frames, event streams and
 // prefetches are passive, so that a page which polls goes idle; and so is a navigation that another site causes without
 // a person's click.
 func ActivityOf(r *http.Request) Activity {
 	switch {
-	case isPrefetch(r.Header):
+	case isPrefetch(r.Header), r.Header.Get(PassiveHeader) != "":
 		return Passive
 	case r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions:
 		return Active
-	case r.Header.Get(PassiveHeader) != "" || r.Header.Get("Accept") == "text/event-stream":
+	case r.Header.Get("Accept") == "text/event-stream":
 		return Passive
 	case r.Header.Get("Sec-Fetch-Mode")+r.Header.Get("Sec-Fetch-Site")+r.Header.Get("Sec-Fetch-Dest") == "":
 		return Active

@@ -32,7 +32,7 @@ func TestActivityOf(t *testing.T) {
 		{"frame", "GET", fetch("same-origin", "navigate", "iframe"), curfew.Passive},
 		{"object", "GET", fetch("same-origin", "navigate", "object"), curfew.Passive},
 		{"marked as passive", "GET", []string{curfew.PassiveHeader, "1"}, curfew.Passive},
-		{"a change, marked as passive", "POST", []string{curfew.PassiveHeader, "1"}, curfew.Active},
+		{"a change, marked as passive", "POST", []string{curfew.PassiveHeader, "1"}, curfew.Passive},
 		{"stream of an old browser", "GET", []string{"Accept", "text/event-stream"}, curfew.Passive},
 		{"form", "POST", fetch("same-origin", "navigate", "document"), curfew.Active},
 		{"curl", "GET", nil, curfew.Active},

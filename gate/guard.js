@@ -104,7 +104,8 @@
     const sent = performance.now();
     const answer = await fetch(path, {
       method, cache: 'no-store', credentials: 'same-origin', redirect: 'error',
-      headers: { Accept: 'application/json', 'Curfew-Passive': '1' }, signal: AbortSignal.timeout(TIMEOUT), ...options,
+      signal: AbortSignal.timeout(TIMEOUT), ...options,
+      headers: { Accept: 'application/json', 'Curfew-Passive': '1', ...options?.headers },
     });
     const received = performance.now();
     if (answer.status === 401) return null;
@@ -190,12 +191,22 @@
     setTimeout(() => { setLeaving(false); look(); }, 10_000);
   }
 
+  let input; // when there was some last, by both clocks
+
   const report = throttle(() => {
-    call('POST', `${SESSION}/activity`, { keepalive: true }).then(learn, () => {});
+    // The elapsed time may have stood still meanwhile, and the wall clock may have been set: the longer one counts.
+    const age = Math.max(performance.now() - input.elapsed, Date.now() - input.wall);
+    call('POST', `${SESSION}/activity`, {
+      keepalive: true, headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ age_ms: Math.min(Math.round(age), 2 ** 31) }),
+    }).then(learn, () => {});
   }, REPORT_EVERY);
 
-  // Pointer and keys in front of the Logout dialog are its answer, not activity.
-  const onInput = () => { if (running && !dialog.isOpen()) report(); };
+  function onInput() {
+    if (!running || dialog.isOpen()) return; // pointer and keys in front of the Logout dialog are its answer, not activity
+    input = { elapsed: performance.now(), wall: Date.now() };
+    report();
+  }
 
   async function extend() {
     await dialog.during(async () => learn(await call('POST', `${SESSION}/extend`)));

@@ -129,7 +129,7 @@ func (s *stream) on(e curfew.Event) {
 
 // look checks the session and tells if anything is new. If nobody knows, the stream breaks and the client asks anew.
 func (s *stream) look() {
-	who, err := s.a.check(s.c.Context(), curfew.Passive)
+	who, err := s.a.check(s.c.Context())
 	if err != nil {
 		s.gone = true
 		return

@@ -130,9 +130,22 @@ func (a *api) extend(c *call, _ none) (Session, error) {
 	return a.document(who), nil
 }
 
-// activity says itself that it is activity, whatever the request looks like.
+// activityRequest says how long ago a person did something.
+type activityRequest struct {
+	AgeMS uint32 `json:"age_ms"`
+}
+
+// activity says itself that it is activity, whatever the request looks like. Without a body it is activity of this moment.
 func (a *api) activity(c *call, _ none) (Session, error) {
-	who, err := a.check(c.Context(), curfew.Active)
+	var req activityRequest
+	if c.ContentLength != 0 {
+		if err := decode(c.Request, &req); err != nil {
+			return Session{}, err
+		}
+	}
+	age := time.Duration(req.AgeMS) * time.Millisecond
+	s, err := a.Sessions.CheckLate(c.Context(), curfew.TokenFromContext(c.Context()), age)
+	who, err := a.identify(c.Context(), s, err)
 	if err != nil {
 		return Session{}, err
 	}
@@ -140,7 +153,7 @@ func (a *api) activity(c *call, _ none) (Session, error) {
 }
 
 // check looks at the caller's session once more.
-func (a *api) check(ctx context.Context, act curfew.Activity) (caller, error) {
-	s, err := a.Sessions.Check(ctx, curfew.TokenFromContext(ctx), act)
+func (a *api) check(ctx context.Context) (caller, error) {
+	s, err := a.Sessions.Check(ctx, curfew.TokenFromContext(ctx), curfew.Passive)
 	return a.identify(ctx, s, err)
 }

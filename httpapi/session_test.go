@@ -103,6 +103,38 @@ func TestActivityIsActivity(t *testing.T) {
 	})
 }
 
+func TestActivityTellsItsAge(t *testing.T) {
+	for _, c := range []struct {
+		body   string
+		status int
+		active string
+	}{
+		{`{"age_ms":0}`, 200, "01:00.000"},
+		{`{"age_ms":1500}`, 200, "00:58.500"},
+		{`{}`, 200, "01:00.000"},
+		{`{"age_ms":60001}`, 200, "00:00.000"}, // before it began
+		{`{"age_ms":4294967295}`, 200, "00:00.000"},
+		{`{"age_ms":4294967296}`, 422, "00:00.000"},
+		{`{"age_ms":-1}`, 422, "00:00.000"},
+		{`{"age_ms":1.5}`, 422, "00:00.000"},
+		{`{"age_ms":"1"}`, 422, "00:00.000"},
+		{`{"age":1}`, 400, "00:00.000"},
+		{`age_ms=1`, 400, "00:00.000"},
+	} {
+		run(t, func(k *kit) {
+			k.user("amara", account.Admin)
+			_, token := k.signIn("amara")
+			after(time.Minute)
+			r := request("POST", "/api/v1/session/activity", c.body, token)
+			r.Header.Set(curfew.PassiveHeader, "1")
+			if w := k.do(r); w.Code != c.status {
+				t.Errorf("%s: status %d, want %d: %s", c.body, w.Code, c.status, w.Body)
+			}
+			k.expect("GET", "/api/v1/session", token, "active @"+c.active+"Z - - -")
+		})
+	}
+}
+
 func TestEndedSessionSaysByWhom(t *testing.T) {
 	run(t, func(k *kit) {
 		k.user("amara", account.Admin)

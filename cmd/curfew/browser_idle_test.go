@@ -147,6 +147,25 @@ func parseTime(t *testing.T, s string) time.Time {
 	return at
 }
 
+// TestInputCountsFromWhenItWas types twice. The second report must wait, and yet the counter starts when the key was hit.
+func TestInputCountsFromWhenItWas(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	b := newProfile(t).open(t, s.base, desktop)
+	b.signIn("mia")
+	b.until("the guard runs", "document.querySelector('#live-text').textContent === 'Live'", patience)
+	eval[bool](b, `(addEventListener('keydown', () => { window.typed = Date.now() }, true),
+		document.addEventListener('curfew:state', (e) => { window.active = Date.parse(e.detail.last_active_at) }), true)`)
+	b.press("a")
+	b.until("the first key is reported", "window.active >= typed && (window.first = active)", patience)
+	time.Sleep(2 * time.Second)
+	b.press("b")
+	b.until("the second key is reported", "active > first + 1000", patience)
+	if late := eval[float64](b, "active - typed"); late < -100 || late > 1500 {
+		t.Errorf("the session was last active %v ms after the key was hit", late)
+	}
+}
+
 // TestLogOutNow uses the other button of the dialog.
 func TestLogOutNow(t *testing.T) {
 	t.Parallel()
