@@ -23,7 +23,7 @@ func (b *tab) untilIdle() {
 	b.until("the Logout dialog appears", dialog, 45*time.Second)
 }
 
-// TestIdle lives through a session of 30 seconds and a grace of 30, for real, with two tabs.
+// TestIdle has a session of 30 seconds go idle, for real, in two tabs, and extends it in each way there is.
 func TestIdle(t *testing.T) {
 	t.Parallel()
 	s := serveHouse(t)
@@ -59,8 +59,19 @@ func TestIdle(t *testing.T) {
 	a.untilIdle()
 	a.press("\x1b")
 	a.until("the dialog closes", dialogGone, 2*time.Second)
+}
 
-	// Unanswered, the session ends when the dialog said it would. What was being typed waits.
+// TestUnanswered leaves the Logout dialog unanswered: the session ends when the dialog said it would, in both tabs, and
+// what was being typed waits.
+func TestUnanswered(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	s.addUser("ines", "--role", "admin", "--lifetime", "30")
+	me := newProfile(t)
+	a, b := me.open(t, s.base, desktop), me.open(t, s.base, desktopDark)
+	a.signIn("ines")
+	b.go_("/sessions")
+	b.untilPath("/sessions")
 	a.go_("/users")
 	a.click("#add-user")
 	a.until("the panel is open", "document.querySelector('#dialog').open", patience)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"net/http"
 	"net/url"
 	"os"
@@ -13,6 +14,8 @@ import (
 
 // TestMain lets scripts run this program as curfew, and closes the browser in the end.
 func TestMain(m *testing.M) {
+	// More tests at once than processors, for the long ones wait for sessions to go idle. The command line can say otherwise.
+	flag.Set("test.parallel", "8")
 	testscript.Main(tests{m}, map[string]func(){"curfew": main})
 }
 
