@@ -21,6 +21,7 @@ func TestLook(t *testing.T) {
 	}
 	for _, l := range looks {
 		t.Run(l.name, func(t *testing.T) {
+			t.Parallel()
 			b := newProfile(t).open(t, s.base, l)
 			b.go_("/signin")
 			b.look(l, "signin")
