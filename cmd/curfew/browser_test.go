@@ -254,10 +254,16 @@ func (b *tab) click(selector string) {
 	}
 }
 
+// fill types into a field. It takes the focus without the pointer, which could hit what moves there while the page settles.
 func (b *tab) fill(selector, text string) {
 	b.t.Helper()
-	b.click(selector)
-	b.do(chromedp.Evaluate[chromedp.Void]("document.activeElement.select()"), chromedp.KeyEvent(text))
+	b.until("type into "+selector, fmt.Sprintf(`(field => {
+		if (!field?.checkVisibility()) return false;
+		field.focus();
+		field.select();
+		return document.activeElement === field;
+	})(document.querySelector(%q))`, selector), patience)
+	b.press(text)
 }
 
 func (b *tab) press(keys string) {
