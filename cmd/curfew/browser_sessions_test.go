@@ -252,6 +252,14 @@ func TestChangePassword(t *testing.T) {
 	b.press("\r")
 	b.until("the current password is wrong", "document.querySelector('#current_password').getAttribute('aria-invalid') === 'true'", patience)
 	b.forgive() // the wrong password is a 422
+
+	// The field had the focus because it was wrong. A refresh of the list must not give it back while one types elsewhere.
+	b.fill("#password", "a new")
+	eval[bool](b, "(document.addEventListener('htmx:after:settle', () => { window.settled = true }), document.dispatchEvent(new Event('curfew:sessions')))")
+	b.until("the list is refreshed", "window.settled", patience)
+	if got := eval[string](b, "new Promise(requestAnimationFrame).then(() => document.activeElement.id)"); got != "password" {
+		t.Errorf("a refresh moved the focus to %q", got)
+	}
 	if status, _ := other.get("/sessions"); status != 200 {
 		t.Errorf("a failed change ended the other session: status %d", status)
 	}

@@ -183,6 +183,8 @@
       if (late) refresh();
       return;
     }
+    // htmx would focus such a field anew after each swap, while somebody types elsewhere.
+    if (ctx.refresh) for (const e of byID('view').querySelectorAll('[autofocus]')) e.autofocus = false;
     const list = rows();
     before = { ids: list.map((r) => r.id), focus: list.findIndex((r) => r.contains(document.activeElement)) };
   });
