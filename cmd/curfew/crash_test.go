@@ -166,8 +166,8 @@ func (c *crasher) step(ctx context.Context) {
 		_, err := api.End(ctx, httpapi.End{IDs: []curfew.SessionID{s.id}})
 		c.note(s, err)
 	default:
-		s.active = time.Now()
 		_, _ = c.post(ctx, s.cookie, "/api/v1/session/activity", nil) // counts or doesn't
+		s.active = time.Now()
 	}
 }
 
@@ -180,7 +180,6 @@ func (c *crasher) note(s *sign, err error) {
 }
 
 func (c *crasher) signIn(ctx context.Context) {
-	s := &sign{active: time.Now()}
 	form := url.Values{"username": {crashUsers[rand.N(len(crashUsers))]}, "password": {password}}
 	resp, err := c.post(ctx, nil, "/signin", form)
 	if err != nil {
@@ -190,7 +189,7 @@ func (c *crasher) signIn(ctx context.Context) {
 		c.t.Error("a sign-in without a cookie")
 		return
 	}
-	s.cookie = resp.Cookies()[0]
+	s := &sign{cookie: resp.Cookies()[0], active: time.Now()}
 	c.mu.Lock()
 	c.signs = append(c.signs, s)
 	c.mu.Unlock()
