@@ -66,7 +66,7 @@ func (c *cache) check(to *Session, h TokenHash, now, active int64) (*entry, verd
 	case active > e.lastActive:
 		v = e.touch(now, active)
 	}
-	*to = e.session()
+	e.tell(to)
 	s.mu.Unlock()
 	return e, v
 }

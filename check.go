@@ -10,29 +10,40 @@ import (
 const never = 0
 
 // check is the hot path: when the session is in memory it is a look-up and two comparisons. Active is when a person did
-// something, or never.
-func (m *Manager) check(ctx context.Context, hash TokenHash, now, active int64) (s Session, err error) {
+// something, or never. It sets s, which must be empty, instead of returning it: copying it is a part of the cost.
+func (m *Manager) check(ctx context.Context, s *Session, hash TokenHash, now, active int64) error {
 	for {
-		e, v := m.cache.check(&s, hash, now, active)
-		switch v {
-		case verdictUnknown:
-			if err := m.load(ctx, hash); err != nil {
-				return Session{}, err
-			}
-			continue
-		case verdictDue:
-			ending, _ := s.Due(fromMilli(now))
-			return Session{}, &EndedError{Ended{s, ending}}
-		case verdictWriteFirst:
-			return m.writeFirst(ctx, s, hash, fromMilli(now), fromMilli(active))
-		case verdictQueue:
-			m.enqueue(e)
-		case verdictRevived:
-			m.enqueue(e)
-			m.hub.publish(Event{EventChanged, s.ID, s.User.ID})
+		e, v := m.cache.check(s, hash, now, active)
+		if v == verdictOK {
+			return nil
 		}
-		return s, nil
+		if v != verdictUnknown {
+			return m.follow(ctx, s, e, v, now, active)
+		}
+		if err := m.load(ctx, hash); err != nil {
+			return err
+		}
 	}
+}
+
+// follow does what a verdict leaves to do, and empties s if the session is refused.
+func (m *Manager) follow(ctx context.Context, s *Session, e *entry, v verdict, now, active int64) (err error) {
+	switch v {
+	case verdictDue:
+		ending, _ := s.Due(fromMilli(now))
+		err = &EndedError{Ended{*s, ending}}
+	case verdictWriteFirst:
+		err = m.writeFirst(ctx, s, e.hash, fromMilli(now), fromMilli(active))
+	case verdictQueue:
+		m.enqueue(e)
+	case verdictRevived:
+		m.enqueue(e)
+		m.hub.publish(Event{EventChanged, s.ID, s.User.ID})
+	}
+	if err != nil {
+		*s = Session{}
+	}
+	return err
 }
 
 // load brings a live session from the store into memory, if nothing comes in between.
@@ -68,17 +79,17 @@ func (m *Manager) find(ctx context.Context, hash *TokenHash, id SessionID) (Reco
 
 // writeFirst answers a check whose activity comes so late that a sweeper could overtake it in the queue. If it can't
 // be written the session goes on as if it had been passive: nothing is acknowledged that could be lost.
-func (m *Manager) writeFirst(ctx context.Context, s Session, hash TokenHash, now, active time.Time) (Session, error) {
-	err := m.write(ctx, s, hash, now, Touch{ID: s.ID, At: active})
+func (m *Manager) writeFirst(ctx context.Context, s *Session, hash TokenHash, now, active time.Time) error {
+	err := m.write(ctx, *s, hash, now, Touch{ID: s.ID, At: active})
 	switch {
 	case ErrorCode(err) == CodeUnavailable:
 		m.log.Error("activity was not counted", "session", s.ID, "error", err)
-		return s, nil
+		return nil
 	case err != nil:
-		return Session{}, err
+		return err
 	}
 	s.LastActive = active
-	return s, nil
+	return nil
 }
 
 // write puts activity into the store, after what s has that may not be there yet: by the store's own knowledge the

@@ -57,13 +57,16 @@ func packed(s Session) Session {
 	return s
 }
 
-// session returns the session.
-func (e *entry) session() Session {
-	return Session{
-		ID: e.id, User: e.user, Credential: e.credential, Client: e.client,
-		CreatedAt: fromMilli(e.createdAt), AuthenticatedAt: fromMilli(e.authenticatedAt), LastActive: fromMilli(e.lastActive),
-		Lifetime: fromMillis(e.lifetime), Grace: fromMillis(e.grace), ExpiresAt: fromMilli(e.expiresAt),
-	}
+func (e *entry) session() (s Session) {
+	e.tell(&s)
+	return s
+}
+
+// tell sets s to the session.
+func (e *entry) tell(s *Session) {
+	s.ID, s.User, s.Credential, s.Client = e.id, e.user, e.credential, e.client
+	s.CreatedAt, s.AuthenticatedAt, s.LastActive = fromMilli(e.createdAt), fromMilli(e.authenticatedAt), fromMilli(e.lastActive)
+	s.Lifetime, s.Grace, s.ExpiresAt = fromMillis(e.lifetime), fromMillis(e.grace), fromMilli(e.expiresAt)
 }
 
 // storedEnd is when the session ends as far as the store knows.

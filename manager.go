@@ -137,28 +137,32 @@ func (m *Manager) Start(ctx context.Context, st Start) (Session, Token, error) {
 
 // Check returns the session that has the token, as of now. If act is Active, the session's inactivity starts anew.
 // The error is ErrNoSession for a token that no session has, and an *EndedError for a session that has ended.
-func (m *Manager) Check(ctx context.Context, t Token, act Activity) (Session, error) {
+func (m *Manager) Check(ctx context.Context, t Token, act Activity) (s Session, err error) {
 	now := m.clock.milli()
+	active := now
 	if act == Passive {
-		return m.check(ctx, t.Hash(), now, never)
+		active = never
 	}
-	return m.check(ctx, t.Hash(), now, now)
+	err = m.check(ctx, &s, t.Hash(), now, active)
+	return s, err
 }
 
 // CheckLate is Check for something that a person did a while ago, and that is told only now: the session's inactivity
 // starts anew from then. It brings back no session that has ended meanwhile.
-func (m *Manager) CheckLate(ctx context.Context, t Token, ago time.Duration) (Session, error) {
+func (m *Manager) CheckLate(ctx context.Context, t Token, ago time.Duration) (s Session, err error) {
 	now := m.clock.milli()
-	return m.check(ctx, t.Hash(), now, now-max(ago, 0).Milliseconds())
+	err = m.check(ctx, &s, t.Hash(), now, now-max(ago, 0).Milliseconds())
+	return s, err
 }
 
 // Get returns the live session with the ID, or an error as Check does.
-func (m *Manager) Get(ctx context.Context, id SessionID) (Session, error) {
+func (m *Manager) Get(ctx context.Context, id SessionID) (s Session, err error) {
 	r, err := m.find(ctx, nil, id)
 	if err != nil {
 		return Session{}, err
 	}
-	return m.check(ctx, r.Hash, m.clock.milli(), never)
+	err = m.check(ctx, &s, r.Hash, m.clock.milli(), never)
+	return s, err
 }
 
 // Extend starts the inactivity of a live session anew, as the Extend Session button does; the absolute limit stays.
@@ -172,20 +176,20 @@ func (m *Manager) Authenticated(ctx context.Context, id SessionID) (Session, err
 }
 
 // writeNow writes activity of this moment, and returns the session with it.
-func (m *Manager) writeNow(ctx context.Context, t Touch) (Session, error) {
+func (m *Manager) writeNow(ctx context.Context, t Touch) (s Session, err error) {
 	r, err := m.find(ctx, nil, t.ID)
 	if err != nil {
 		return Session{}, err
 	}
 	t.At = m.clock.Now()
-	s, err := m.check(ctx, r.Hash, t.At.UnixMilli(), never)
-	if err != nil {
+	if err := m.check(ctx, &s, r.Hash, t.At.UnixMilli(), never); err != nil {
 		return Session{}, err
 	}
 	if err := m.write(ctx, s, r.Hash, t.At, t); err != nil {
 		return Session{}, err
 	}
-	return m.check(ctx, r.Hash, m.clock.milli(), never)
+	err = m.check(ctx, &s, r.Hash, m.clock.milli(), never)
+	return s, err
 }
 
 // End ends a session and returns its entry in the history. Ending an ended session changes nothing and returns the

@@ -36,9 +36,12 @@ var mask = func() (m tokenBytes) {
 }()
 
 func (b tokenBytes) xor(m tokenBytes) tokenBytes {
-	for i := 0; i < len(b); i += 4 {
-		word := binary.NativeEndian.Uint32(b[i:]) ^ binary.NativeEndian.Uint32(m[i:])
-		binary.NativeEndian.PutUint32(b[i:], word)
+	for i := 0; i < tokenRandom; i += 8 {
+		word := binary.NativeEndian.Uint64(b[i:]) ^ binary.NativeEndian.Uint64(m[i:])
+		binary.NativeEndian.PutUint64(b[i:], word)
+	}
+	for i := tokenRandom; i < len(b); i++ {
+		b[i] ^= m[i]
 	}
 	return b
 }
