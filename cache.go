@@ -52,21 +52,21 @@ const (
 )
 
 // check decides on a session in memory, notes activity in it, and sets to to what it is then.
-func (c *cache) check(to *Session, h TokenHash, now, active int64) (*entry, verdict) {
-	s := c.lock(h)
-	e := s.entries[h]
+func (c *cache) check(to *Session, h *TokenHash, now, active int64) (*entry, verdict) {
+	s := c.lock(*h)
+	e := s.entries[*h]
 	if e == nil {
 		s.mu.Unlock()
 		return nil, verdictUnknown
 	}
 	v := verdictOK
 	switch {
-	case now >= e.endsAt():
+	case now >= e.endsAt:
 		v = verdictDue
-	case active > e.lastActive:
+	case active != never && active > e.lastActive():
 		v = e.touch(now, active)
 	}
-	e.tell(to)
+	*to = e.session
 	s.mu.Unlock()
 	return e, v
 }
@@ -149,7 +149,7 @@ func (c *cache) remove(h TokenHash) {
 // doubt drops the entries of sessions that may have ended, so that the store is asked. Those with activity to write stay:
 // writing it will tell.
 func (c *cache) doubt(ended func(Session) bool) {
-	c.deleteIf(func(e *entry) bool { return !e.queued && ended(e.session()) })
+	c.deleteIf(func(e *entry) bool { return !e.queued && ended(e.session) })
 }
 
 // clear drops all entries but one, whose sessions have ended.
@@ -171,10 +171,10 @@ func (c *cache) clear(but TokenHash) {
 // on its way to the store, which then knows.
 func (c *cache) update(user UserID, now int64, change Change) {
 	c.deleteIf(func(e *entry) bool {
-		if e.user.ID != user {
+		if e.session.User.ID != user {
 			return false
 		}
-		if now >= e.endsAt() {
+		if now >= e.endsAt {
 			return true
 		}
 		e.apply(change)
@@ -188,11 +188,7 @@ func (c *cache) wrote(h TokenHash, t Touch) {
 	defer s.mu.Unlock()
 	s.epoch++
 	if e := s.entries[h]; e != nil {
-		at := t.At.UnixMilli()
-		e.written, e.lastActive = max(e.written, at), max(e.lastActive, at)
-		if t.Authenticated {
-			e.authenticatedAt = max(e.authenticatedAt, at)
-		}
+		e.wrote(t)
 	}
 }
 

@@ -13,7 +13,7 @@ const never = 0
 // something, or never. It sets s, which must be empty, instead of returning it: copying it is a part of the cost.
 func (m *Manager) check(ctx context.Context, s *Session, hash TokenHash, now, active int64) error {
 	for {
-		e, v := m.cache.check(s, hash, now, active)
+		e, v := m.cache.check(s, &hash, now, active)
 		if v == verdictOK {
 			return nil
 		}

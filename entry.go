@@ -3,6 +3,7 @@ package curfew
 import (
 	"strings"
 	"time"
+	"unique"
 )
 
 // timing is what a session's clock is made of, in milliseconds; times count from the Unix epoch.
@@ -16,35 +17,25 @@ func (s Session) timing() timing {
 	return timing{s.LastActive.UnixMilli(), s.Lifetime.Milliseconds(), s.Grace.Milliseconds(), s.ExpiresAt.UnixMilli()}
 }
 
-// entry is a session in memory. There may be a million of them, so its times are numbers, and its strings share one
-// allocation: that halves it, and is far fewer objects to the garbage collector. The lock of its shard guards what changes.
+// entry is a session in memory. The lock of its shard guards what changes. There may be a million of them: they share
+// the strings that are few, and the others are in one allocation.
 type entry struct {
+	session Session
+	hash    TokenHash
+	endsAt  int64 // of the session
+	written int64 // LastActive as the store has it
 	queued  bool  // newer activity waits to be written
-	written int64 // lastActive as the store has it
-	timing
-	createdAt, authenticatedAt int64
-
-	hash       TokenHash
-	id         SessionID
-	user       User
-	credential Credential
-	client     Client
 }
 
 func newEntry(r Record) *entry {
-	s := packed(r.Session)
-	return &entry{
-		written: s.LastActive.UnixMilli(), timing: s.timing(),
-		createdAt: s.CreatedAt.UnixMilli(), authenticatedAt: s.AuthenticatedAt.UnixMilli(),
-		hash: r.Hash, id: s.ID, user: s.User, credential: s.Credential, client: s.Client,
-	}
+	e := &entry{session: packed(r.Session), hash: r.Hash, written: r.Session.LastActive.UnixMilli()}
+	e.endsAt = e.session.timing().endsAt()
+	return e
 }
 
-// packed returns the session with its strings in one allocation.
+// packed returns the session with strings that take little room.
 func packed(s Session) Session {
-	all := strings.Join([]string{
-		string(s.ID), string(s.User.ID), s.User.Name, s.User.FullName, s.Client.Origin, s.Client.Device, string(s.Credential),
-	}, "")
+	all := strings.Join([]string{string(s.ID), string(s.User.ID), s.User.Name, s.User.FullName, s.Client.Origin}, "")
 	next := func(s string) string {
 		head := all[:len(s)]
 		all = all[len(s):]
@@ -52,26 +43,14 @@ func packed(s Session) Session {
 	}
 	s.ID = SessionID(next(string(s.ID)))
 	s.User = User{UserID(next(string(s.User.ID))), next(s.User.Name), next(s.User.FullName)}
-	s.Client = Client{next(s.Client.Origin), next(s.Client.Device)}
-	s.Credential = Credential(next(string(s.Credential)))
+	s.Client = Client{next(s.Client.Origin), unique.Make(s.Client.Device).Value()}
+	s.Credential = unique.Make(s.Credential).Value()
 	return s
-}
-
-func (e *entry) session() (s Session) {
-	e.tell(&s)
-	return s
-}
-
-// tell sets s to the session.
-func (e *entry) tell(s *Session) {
-	s.ID, s.User, s.Credential, s.Client = e.id, e.user, e.credential, e.client
-	s.CreatedAt, s.AuthenticatedAt, s.LastActive = fromMilli(e.createdAt), fromMilli(e.authenticatedAt), fromMilli(e.lastActive)
-	s.Lifetime, s.Grace, s.ExpiresAt = fromMillis(e.lifetime), fromMillis(e.grace), fromMilli(e.expiresAt)
 }
 
 // storedEnd is when the session ends as far as the store knows.
 func (e *entry) storedEnd() int64 {
-	t := e.timing
+	t := e.session.timing()
 	t.lastActive = e.written
 	return t.endsAt()
 }
@@ -79,39 +58,54 @@ func (e *entry) storedEnd() int64 {
 // dueAt is when activity must be in the store: when what it knows is as old as the write interval, or by which the
 // session is over.
 func (e *entry) dueAt() int64 {
-	return min(e.written+writeInterval(fromMillis(e.lifetime)).Milliseconds(), e.storedEnd())
+	return min(e.written+writeInterval(e.session.Lifetime).Milliseconds(), e.storedEnd())
 }
-
-func fromMilli(ms int64) time.Time      { return time.UnixMilli(ms).UTC() }
-func fromMillis(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
 
 // apply makes a change of all the user's sessions.
 func (e *entry) apply(c Change) {
-	s := e.session()
-	c.Apply(&s)
-	e.timing, e.user.FullName = s.timing(), s.User.FullName
+	c.Apply(&e.session)
+	e.endsAt = e.session.timing().endsAt()
 }
 
 // touch notes activity, unless it must be written first.
 func (e *entry) touch(now, active int64) verdict {
-	if end := e.storedEnd(); end-now <= writeMargin(fromMillis(e.lifetime)).Milliseconds() && end < e.expiresAt {
+	t := e.session.timing()
+	if end := e.storedEnd(); end-now <= writeMargin(e.session.Lifetime).Milliseconds() && end < t.expiresAt {
 		return verdictWriteFirst
 	}
-	idle := now >= e.idleAt()
-	e.lastActive = active
+	e.setActive(active)
 	if e.queued {
 		return verdictOK
 	}
 	e.queued = true
-	if idle {
+	if now >= t.idleAt() {
 		return verdictRevived
 	}
 	return verdictQueue
 }
 
+func (e *entry) lastActive() int64 { return e.session.LastActive.UnixMilli() }
+
+func (e *entry) setActive(at int64) {
+	e.session.LastActive = fromMilli(at)
+	e.endsAt = e.session.timing().endsAt()
+}
+
+// wrote notes activity that the store has.
+func (e *entry) wrote(t Touch) {
+	at := t.At.UnixMilli()
+	e.written = max(e.written, at)
+	e.setActive(max(e.lastActive(), at))
+	if t.Authenticated {
+		e.session.AuthenticatedAt = later(e.session.AuthenticatedAt, t.At)
+	}
+}
+
 // flushed notes what the store has, and returns whether there is newer activity.
 func (e *entry) flushed(at int64) bool {
 	e.written = max(e.written, at)
-	e.queued = e.lastActive > at
+	e.queued = e.lastActive() > at
 	return e.queued
 }
+
+func fromMilli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

@@ -82,10 +82,10 @@ func (q *queue) takeUser(user UserID) []*entry {
 	var taken []*entry
 	for _, b := range q.buckets {
 		b.entries = slices.DeleteFunc(b.entries, func(e *entry) bool {
-			if e.user.ID == user {
+			if e.session.User.ID == user {
 				taken = append(taken, e)
 			}
-			return e.user.ID == user
+			return e.session.User.ID == user
 		})
 	}
 	return taken
@@ -176,7 +176,7 @@ func (m *Manager) flushBatch(ctx context.Context, batch []*entry) error {
 	touches := make([]Touch, len(batch))
 	for i, e := range batch {
 		s := m.cache.lock(e.hash)
-		touches[i] = Touch{ID: e.id, At: fromMilli(e.lastActive)}
+		touches[i] = Touch{ID: e.session.ID, At: e.session.LastActive}
 		s.mu.Unlock()
 	}
 	live, err := m.store.Touch(ctx, m.clock.Now(), touches)
@@ -201,7 +201,7 @@ func (m *Manager) flushed(e *entry, at int64, live bool) {
 	if newer {
 		m.enqueue(e)
 	}
-	m.hub.publish(Event{EventChanged, e.id, e.user.ID})
+	m.hub.publish(Event{EventChanged, e.session.ID, e.session.User.ID})
 }
 
 // enqueue puts an entry into the queue.
