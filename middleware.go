@@ -67,26 +67,30 @@ const PassiveHeader = "Curfew-Passive"
 // a person's click.
 func ActivityOf(r *http.Request) Activity {
 	switch {
-	case isPrefetch(r.Header), r.Header.Get(PassiveHeader) != "":
+	case isPrefetch(r.Header), first(r.Header, PassiveHeader) != "":
 		return Passive
 	case r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions:
 		return Active
-	case r.Header.Get("Accept") == "text/event-stream":
+	case first(r.Header, "Accept") == "text/event-stream":
 		return Passive
-	case r.Header.Get("Sec-Fetch-Mode")+r.Header.Get("Sec-Fetch-Site")+r.Header.Get("Sec-Fetch-Dest") == "":
-		return Active
-	default:
-		return isNavigation(r.Header)
 	}
-}
-
-func isNavigation(h http.Header) Activity {
-	site, dest := h.Get("Sec-Fetch-Site"), h.Get("Sec-Fetch-Dest")
+	mode, site, dest := first(r.Header, "Sec-Fetch-Mode"), first(r.Header, "Sec-Fetch-Site"), first(r.Header, "Sec-Fetch-Dest")
+	if mode == "" && site == "" && dest == "" {
+		return Active
+	}
 	elsewhere := site == "cross-site" || site == "same-site"
-	return Activity(h.Get("Sec-Fetch-Mode") == "navigate" && (dest == "document" || dest == "") &&
-		(!elsewhere || h.Get("Sec-Fetch-User") == "?1"))
+	return Activity(mode == "navigate" && (dest == "document" || dest == "") &&
+		(!elsewhere || first(r.Header, "Sec-Fetch-User") == "?1"))
 }
 
 func isPrefetch(h http.Header) bool {
-	return strings.Contains(h.Get("Sec-Purpose"), "prefetch") || h.Get("Purpose") == "prefetch"
+	return strings.Contains(first(h, "Sec-Purpose"), "prefetch") || first(h, "Purpose") == "prefetch"
+}
+
+// first is h.Get for a name that is spelled as servers spell it, which Get would make sure of each time.
+func first(h http.Header, name string) string {
+	if v := h[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
 }
