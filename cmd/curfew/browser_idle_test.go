@@ -164,7 +164,7 @@ func TestInputCountsFromWhenItWas(t *testing.T) {
 	s := serveHouse(t)
 	b := newProfile(t).open(t, s.base, desktop)
 	b.signIn("mia")
-	b.until("the guard runs", "document.querySelector('#live-text').textContent === 'Live'", patience)
+	b.until("the guard runs", "!document.querySelector('#live').hidden", patience)
 	eval[bool](b, `(addEventListener('keydown', () => { window.typed = Date.now() }, true),
 		document.addEventListener('curfew:state', (e) => { window.active = Date.parse(e.detail.last_active_at) }), true)`)
 	b.press("a")
