@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	powerRounds = flag.Int("power.rounds", 100, "how often TestPowerLoss cuts the power")
+	powerRounds = flag.Int("power.rounds", 50, "how often TestPowerLoss cuts the power")
 	powerSeed   = flag.Uint64("power.seed", 0, "what TestPowerLoss begins with; 0 means anything")
 )
 

@@ -30,7 +30,7 @@ func testProperty(t *testing.T, prepare func(*sqlite.DB)) {
 		t.Fatal(err)
 	}
 	var dir string
-	storetest.RunProperty(t, 25, func(old curfew.Store, crash bool) (curfew.Store, error) {
+	storetest.RunProperty(t, 10, func(old curfew.Store, crash bool) (curfew.Store, error) {
 		switch {
 		case old == nil:
 			dir = copyDatabase(t, empty)
