@@ -3,7 +3,6 @@ package curfew
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -45,7 +44,8 @@ type Store interface {
 	// List returns a page of live sessions that are not due by q.Now.
 	List(ctx context.Context, q Query) (Page, error)
 
-	// Count counts what List would go through, and the users that have them. It ignores the page.
+	// Count counts what List would go through, and the users that have them. It ignores the page. Without Search the
+	// number of sessions is exact.
 	Count(ctx context.Context, q Query) (Count, error)
 
 	// History returns a page of ended sessions.
@@ -122,7 +122,7 @@ func (sel Selection) Selects(s Session, now time.Time) bool {
 	return due || !sel.Due
 }
 
-// Sort is an order of live sessions. Ties are broken by ID.
+// Sort is an order of live sessions. Ties are broken in a way of the store's own, the same for as long as they stand.
 type Sort string
 
 // The orders there are.
@@ -156,7 +156,7 @@ type Query struct {
 	Now    time.Time // set by the manager
 	User   UserID    // only this user's
 	Except SessionID // all but this one
-	Search string    // words that must all occur in user name, full name, origin or device; see SearchWords
+	Search string    // see Session.Matches
 	Sort   Sort
 	Desc   bool
 	Limit  int
@@ -178,13 +178,16 @@ type Page struct {
 	Next    *Cursor // nil on the last page
 }
 
-// Count is how many sessions there are, and of how many users.
-type Count struct{ Sessions, Users int }
+// Count is how many sessions there are, and of how many users. Where counting takes long it stops, and says so.
+type Count struct {
+	Sessions, Users         int
+	MoreSessions, MoreUsers bool // there may be more than that
+}
 
 // HistoryQuery asks for a page of history, the latest end first.
 type HistoryQuery struct {
 	User   UserID // only this user's
-	Search string // as in Query
+	Search string // see Ended.Matches
 	Reason Reason // only this one
 	From   time.Time
 	Until  time.Time // ended in [From, Until); zero times are open ends
@@ -197,15 +200,4 @@ type HistoryPage struct {
 	Ended []Ended
 	Prev  *Cursor
 	Next  *Cursor
-}
-
-// SearchWords splits a search into its words, in lower case, at most eight: all must occur in a session's SearchText.
-func SearchWords(search string) []string {
-	words := strings.Fields(strings.ToLower(search))
-	return words[:min(len(words), 8)]
-}
-
-// SearchText is the text in which a search looks, in lower case.
-func (s Session) SearchText() string {
-	return strings.ToLower(strings.Join([]string{s.User.Name, s.User.FullName, s.Client.Origin, s.Client.Device}, "\n"))
 }

@@ -33,7 +33,7 @@ func TestHistory(t *testing.T) {
 		t.Errorf("nobody ended it: %s", all)
 	}
 	for query, want := range map[string]int{
-		"q=arslan": 2, "q=amara": 0, "reason=terminated": 1, "reason=idle": 0, "reason=nonsense": 2,
+		"q=arslan": 2, "q=amara": 1, "q=zoe": 0, "reason=terminated": 1, "reason=idle": 0, "reason=nonsense": 2,
 		"from=2026-11-23&until=2026-11-23": 2, "from=2026-11-24": 0, "until=2026-11-22": 0,
 	} {
 		w := c.get("/history?" + query)

@@ -27,6 +27,7 @@ type house struct {
 	t        testing.TB
 	now      atomic.Int64 // milliseconds
 	broken   atomic.Bool  // the session store refuses everything
+	tired    atomic.Bool  // session stores stop counting
 	sessions *curfew.Manager
 	accounts *account.Service
 	store    account.Store // under accounts
@@ -36,7 +37,7 @@ type house struct {
 	log      strings.Builder
 }
 
-// brokenStore is a session store that fails while the house says so.
+// brokenStore is a session store that fails, or stops counting what is searched, while the house says so.
 type brokenStore struct {
 	curfew.Store
 	h *house
@@ -56,6 +57,12 @@ func (s brokenStore) List(ctx context.Context, q curfew.Query) (curfew.Page, err
 		return curfew.Page{}, errBroken
 	}
 	return s.Store.List(ctx, q)
+}
+
+func (s brokenStore) Count(ctx context.Context, q curfew.Query) (curfew.Count, error) {
+	n, err := s.Store.Count(ctx, q)
+	n.MoreSessions = q.Search != "" && s.h.tired.Load()
+	return n, err
 }
 
 func (s brokenStore) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (int, []curfew.Key, error) {

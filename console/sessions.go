@@ -19,6 +19,7 @@ type sessionsPage struct {
 	User      string // the user name whose sessions alone are shown; empty for everybody's
 	AllUsers  string // leads to the same list of everybody
 	Found     int    // sessions that search and User leave; -1 without them
+	More      bool   // there may be more than Found
 	SortBy    curfew.Sort
 	Direction string // "asc" or "desc"
 	Columns   []column
@@ -138,7 +139,7 @@ func (c *console) countSessions(r *request, q curfew.Query, p *sessionsPage) (er
 	p.Found = -1
 	if q.Search != "" || p.User != "" {
 		found, err := c.Sessions.Count(r.Context(), curfew.Query{User: q.User, Search: q.Search})
-		p.Found = found.Sessions
+		p.Found, p.More = found.Sessions, found.MoreSessions
 		return err
 	}
 	return nil
@@ -146,15 +147,7 @@ func (c *console) countSessions(r *request, q curfew.Query, p *sessionsPage) (er
 
 // matches does for the one session above the list what the store does for those in it.
 func matches(s curfew.Session, q curfew.Query) bool {
-	if q.User != "" && q.User != s.User.ID {
-		return false
-	}
-	for _, w := range curfew.SearchWords(q.Search) {
-		if !strings.Contains(s.SearchText(), w) {
-			return false
-		}
-	}
-	return true
+	return (q.User == "" || q.User == s.User.ID) && s.Matches(q.Search)
 }
 
 func deadlineOf(r *request) deadline {

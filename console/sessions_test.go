@@ -128,6 +128,10 @@ func TestSearch(t *testing.T) {
 	if found := text(byID(t, parse(t, c.get("/sessions?q=arslan")), "found")); found != "1 of 2 found" {
 		t.Errorf("found %q", found)
 	}
+	h.tired.Store(true)
+	if found := text(byID(t, parse(t, c.get("/sessions?q=arslan")), "found")); found != "more than 1 of 2 found" {
+		t.Errorf("found %q where counting stopped", found)
+	}
 }
 
 func TestPagesOfTheList(t *testing.T) {

@@ -262,7 +262,7 @@ func (c *control) countSessions(r *call, _ none) (Count, error) {
 		return Count{}, err
 	}
 	n, err := c.Sessions.Count(r.Context(), q)
-	return Count(n), err
+	return Count{n.Sessions, n.Users}, err
 }
 
 // End says which sessions to end: exactly one of IDs, User and All.

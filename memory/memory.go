@@ -9,7 +9,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -224,7 +223,7 @@ func (s *Sessions) rows(q curfew.Query) []curfew.Record {
 	var rows []curfew.Record
 	for _, r := range s.live {
 		_, due := r.Session.Due(q.Now)
-		if !due && r.Session.ID != q.Except && matches(r.Session, q.User, q.Search) {
+		if !due && r.Session.ID != q.Except && (q.User == "" || r.Session.User.ID == q.User) && r.Session.Matches(q.Search) {
 			rows = append(rows, *r)
 		}
 	}
@@ -232,19 +231,6 @@ func (s *Sessions) rows(q curfew.Query) []curfew.Record {
 		return place{sortKey(a.Session, q.Sort), a.Session.ID, q.Desc}.compare(place{sortKey(b.Session, q.Sort), b.Session.ID, q.Desc})
 	})
 	return rows
-}
-
-func matches(s curfew.Session, user curfew.UserID, search string) bool {
-	if user != "" && s.User.ID != user {
-		return false
-	}
-	text := s.SearchText()
-	for _, word := range curfew.SearchWords(search) {
-		if !strings.Contains(text, word) {
-			return false
-		}
-	}
-	return true
 }
 
 // History implements curfew.Store.
@@ -257,8 +243,8 @@ func (s *Sessions) History(ctx context.Context, q curfew.HistoryQuery) (curfew.H
 	at := func(e curfew.Ended) place { return place{timeKey(e.Ending.At), e.Session.ID, true} }
 	var rows []curfew.Ended
 	for _, r := range s.ended {
-		if matches(r.Session, q.User, q.Search) && inHistory(*r.Ending, q) {
-			rows = append(rows, curfew.Ended{Session: r.Session, Ending: *r.Ending})
+		if e := (curfew.Ended{Session: r.Session, Ending: *r.Ending}); inHistory(e, q) {
+			rows = append(rows, e)
 		}
 	}
 	slices.SortFunc(rows, func(a, b curfew.Ended) int { return at(a).compare(at(b)) })
@@ -266,10 +252,12 @@ func (s *Sessions) History(ctx context.Context, q curfew.HistoryQuery) (curfew.H
 	return curfew.HistoryPage{Ended: rows, Prev: prev, Next: next}, nil
 }
 
-func inHistory(e curfew.Ending, q curfew.HistoryQuery) bool {
-	return (q.Reason == "" || e.Reason == q.Reason) &&
-		(q.From.IsZero() || !e.At.Before(q.From)) &&
-		(q.Until.IsZero() || e.At.Before(q.Until))
+func inHistory(e curfew.Ended, q curfew.HistoryQuery) bool {
+	return (q.User == "" || e.Session.User.ID == q.User) &&
+		(q.Reason == "" || e.Ending.Reason == q.Reason) &&
+		(q.From.IsZero() || !e.Ending.At.Before(q.From)) &&
+		(q.Until.IsZero() || e.Ending.At.Before(q.Until)) &&
+		e.Matches(q.Search)
 }
 
 // Forget implements curfew.Store.

@@ -89,7 +89,7 @@ func (db *DB) ListAccounts(ctx context.Context, q account.Query) (account.Page, 
 	}
 	var before, after int
 	c := &conditions{}
-	c.matches("", q.Search)
+	c.contain(q.Search)
 	err = view.QueryRowContext(ctx, "SELECT count(*), count(*) FILTER (WHERE name < ?), count(*) FILTER (WHERE name > ?) FROM account"+c.where(),
 		append([]any{first, last}, c.args()...)...).Scan(&page.Total, &before, &after)
 	if err != nil || len(page.Accounts) == 0 {
@@ -107,7 +107,7 @@ func (db *DB) ListAccounts(ctx context.Context, q account.Query) (account.Page, 
 // pageOfAccounts reads the accounts of a page.
 func pageOfAccounts(ctx context.Context, view *sql.Tx, q account.Query) (account.Page, error) {
 	c, order := &conditions{}, "name"
-	c.matches("", q.Search)
+	c.contain(q.Search)
 	if q.Before != "" {
 		c.add("name < ?", q.Before)
 		order = "name DESC"
@@ -246,4 +246,11 @@ func setLimit(t *tx, key string, at time.Time) error {
 	}
 	_, err := t.exec("INSERT INTO sign_in_limit VALUES (?, ?) ON CONFLICT DO UPDATE SET at = excluded.at", key, milli(at))
 	return err
+}
+
+// contain narrows down to what has all words of a search somewhere.
+func (c *conditions) contain(search string) {
+	for _, word := range curfew.SearchWords(search) {
+		c.add("instr(search, ?) > 0", word)
+	}
 }

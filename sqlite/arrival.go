@@ -85,6 +85,9 @@ func (t *tx) index(most int) error {
 		return err
 	}
 	last := found[len(found)-1].seq
+	if err := t.countLive("+", "indexed = 0 AND seq <= ?", last); err != nil {
+		return err
+	}
 	if _, err := t.exec("UPDATE session SET indexed = 1 WHERE indexed = 0 AND seq <= ?", last); err != nil {
 		return err
 	}

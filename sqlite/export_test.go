@@ -109,3 +109,16 @@ func Relax(t *testing.T, db *DB) {
 		t.Fatal(err)
 	}
 }
+
+// SetEffort has searches sort and count no more rows than these.
+func SetEffort(db *DB, sort, count int) { db.effort = effort{sort, count} }
+
+// LeftNames is how many persons and devices are known.
+func LeftNames(t *testing.T, db *DB) (persons, devices int) {
+	t.Helper()
+	err := db.reads.QueryRow("SELECT (SELECT count(*) FROM person), (SELECT count(*) FROM device)").Scan(&persons, &devices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return persons, devices
+}

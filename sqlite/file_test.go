@@ -345,7 +345,7 @@ func TestOneWay(t *testing.T) {
 	if _, _, err := db.End(t.Context(), storetest.T0, ended, curfew.Ending{Reason: curfew.ReasonTerminated}); err != nil {
 		t.Fatal(err)
 	}
-	const columns = "user_id, user_name, full_name, credential, origin, device, created_at, last_active, lifetime, grace, expires_at, search"
+	const columns = "user_id, user_name, full_name, credential, origin, device, created_at, authenticated_at, last_active, lifetime, grace, expires_at, person_no, device_no"
 	for name, query := range map[string]string{
 		"insert an ended ID":      "INSERT INTO session (id, hash, " + columns + ") SELECT id, randomblob(32), " + columns + " FROM history",
 		"insert an ended hash":    "INSERT INTO session (id, hash, " + columns + ") SELECT 'new', hash, " + columns + " FROM history",

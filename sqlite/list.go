@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,91 +13,243 @@ import (
 
 // List implements curfew.Store.
 func (db *DB) List(ctx context.Context, q curfew.Query) (curfew.Page, error) {
-	order := orderOf(q)
-	c := queried(q)
-	order.seek(c, q.Cursor)
-	by, limit := order.by(q.Cursor.Back), curfew.PageSize(q.Limit)+1
-	var parts []string
-	var args []any
-	for _, src := range db.writer.tx.published.Load().live() {
-		parts = append(parts, "SELECT * FROM (SELECT "+kept+" FROM session "+src.from+c.where(src.where)+by+" LIMIT ?)")
-		args = append(append(args, c.args(src.args...)...), limit)
-	}
-	rows, err := db.reads.QueryContext(ctx, "SELECT * FROM ("+strings.Join(parts, " UNION ALL ")+")"+by+" LIMIT ?", append(args, limit)...)
+	fences := *db.writer.tx.published.Load()
+	view, err := db.reads.BeginTx(ctx, nil) // so that plan and page are of one state
 	if err != nil {
 		return curfew.Page{}, err
 	}
-	records, err := scanAll(rows, scanRecord)
+	defer view.Rollback()
+	order, limit := orderOf(q), curfew.PageSize(q.Limit)
+	parts, err := order.parts(ctx, view, fences, q, db.effort.sort)
 	if err != nil {
 		return curfew.Page{}, err
 	}
-	records, prev, next := cut(records, q.Cursor, curfew.PageSize(q.Limit), func(r curfew.Record) curfew.Cursor {
-		return curfew.Cursor{Key: order.key(r.Session), ID: r.Session.ID}
+	type row struct {
+		curfew.Record
+		seq, no int64
+	}
+	places, args := union(parts, order.by(order.union(), "n", "seq"), limit+1)
+	rows, err := view.QueryContext(ctx, "SELECT s.seq, top.n, "+kept+" FROM ("+places+") top CROSS JOIN session s ON s.seq = top.seq"+
+		order.by(order.union(), "n", "top.seq"), args...)
+	if err != nil {
+		return curfew.Page{}, err
+	}
+	found, err := scanAll(rows, func(s scanner) (r row, err error) {
+		r.Record, err = scanKept(s, []any{&r.seq, &r.no})
+		return r, err
 	})
-	return curfew.Page{Records: records, Prev: prev, Next: next}, nil
+	if err != nil {
+		return curfew.Page{}, err
+	}
+	var page curfew.Page
+	found, page.Prev, page.Next = cut(found, q.Cursor, limit, func(r row) curfew.Cursor {
+		return curfew.Cursor{Key: fmt.Sprintf("%d/%d/%s", r.seq, r.no, order.key(r.Session)), ID: r.Session.ID}
+	})
+	for _, r := range found {
+		page.Records = append(page.Records, r.Record)
+	}
+	return page, nil
 }
 
-// Count implements curfew.Store.
-func (db *DB) Count(ctx context.Context, q curfew.Query) (n curfew.Count, err error) {
-	c := queried(q)
-	var parts []string
-	var args []any
-	for _, src := range db.writer.tx.published.Load().live() {
-		parts = append(parts, "SELECT user_id FROM session "+src.from+c.where(src.where))
-		args = append(args, c.args(src.args...)...)
+// part is a query for the places of sessions in an order.
+type part struct {
+	query string
+	args  []any
+}
+
+// union returns a query for the first places that are in the parts.
+func union(parts []part, by string, limit int) (query string, args []any) {
+	list := []string{"SELECT NULL AS k, NULL AS n, NULL AS seq WHERE 0"}
+	for _, p := range parts {
+		list = append(list, "SELECT * FROM ("+p.query+" LIMIT ?)")
+		args = append(append(args, p.args...), limit)
 	}
-	err = db.reads.QueryRowContext(ctx, "SELECT count(*), count(DISTINCT user_id) FROM ("+strings.Join(parts, " UNION ALL ")+")", args...).
-		Scan(&n.Sessions, &n.Users)
-	return n, err
+	return "SELECT * FROM (" + strings.Join(list, " UNION ALL ") + ")" + by + " LIMIT ?", append(args, limit)
+}
+
+// parts returns queries for all that is in the list from the cursor on, each in the order.
+func (o order) parts(ctx context.Context, view *sql.Tx, fs fences, q curfew.Query, rare int) (parts []part, err error) {
+	if len(fs) == 0 {
+		if parts, err = o.indexed(ctx, view, q, rare); err != nil {
+			return nil, err
+		}
+	}
+	for _, src := range fs.live() {
+		c := queried(q)
+		c.add(src.where, src.args...)
+		for _, clue := range liveSessions.clues(q.User, q.Search) {
+			c.add(clue.passing(), clue.args...)
+		}
+		parts = append(parts, o.sorted(c, src.hint, q.Cursor))
+	}
+	return parts, nil
+}
+
+// indexed returns queries for what is in the indexes.
+func (o order) indexed(ctx context.Context, view *sql.Tx, q curfew.Query, rare int) ([]part, error) {
+	clues, ok, err := liveSessions.find(ctx, view, q.User, q.Search)
+	if err != nil || !ok {
+		return nil, err
+	}
+	at, n, err := liveSessions.rarest(ctx, view, clues, rare+1)
+	if err != nil {
+		return nil, err
+	}
+	c := queried(q)
+	c.add(liveSessions.where)
+	if at < 0 || n > rare {
+		return o.walk(c, clues, q.Cursor), nil
+	}
+	liveSessions.drive(c, clues, at)
+	return []part{o.sorted(c, "", q.Cursor)}, nil
+}
+
+// queried are the conditions that are not of the search.
+func queried(q curfew.Query) *conditions {
+	c := &conditions{}
+	c.add("+ends_at > ?", milli(q.Now))
+	if q.Except != "" {
+		c.add("+id <> ?", string(q.Except))
+	}
+	return c
 }
 
 // source is a part of the live sessions: a condition for them, and a hint how to find them.
 type source struct {
-	from, where string
+	hint, where string
 	args        []any
 }
 
-// live returns all live sessions in parts. Indexes are of no use while most of what is in them has ended by a fence.
+// live returns the live sessions, but for those in the indexes while there is no fence. Indexes are of no use while most
+// of what is in them has ended by a fence.
 func (fs fences) live() []source {
 	if len(fs) == 0 {
-		return []source{{where: "indexed = 1"}, {where: "indexed = 0"}}
+		return []source{{where: "indexed = 0"}}
 	}
 	last := fs[len(fs)-1]
 	but := []any{last.upto, string(last.but)}
 	return []source{
-		{"NOT INDEXED", "seq > ?", []any{last.upto}},
+		{" NOT INDEXED", "seq > ?", []any{last.upto}},
 		{"", "indexed = 1 AND seq <= ? AND id = ?", but},
 		{"", "indexed = 0 AND seq <= ? AND id = ?", but},
 	}
 }
 
-func queried(q curfew.Query) *conditions {
-	c := &conditions{}
-	c.add("ends_at > ?", milli(q.Now))
-	c.matches(q.User, q.Search)
-	if q.Except != "" {
-		c.add("id <> ?", string(q.Except))
+// Count implements curfew.Store.
+func (db *DB) Count(ctx context.Context, q curfew.Query) (n curfew.Count, err error) {
+	fences := *db.writer.tx.published.Load()
+	view, err := db.reads.BeginTx(ctx, nil)
+	if err != nil {
+		return n, err
 	}
-	return c
+	defer view.Rollback()
+	limit := -1
+	if q.Search != "" {
+		limit = db.effort.count
+	}
+	parts, err := tallies(ctx, view, fences, q, limit)
+	if err != nil {
+		return n, err
+	}
+	list := []string{"SELECT 0 AS person_no, 0 AS seen, 0 AS hits WHERE 0"}
+	var args []any
+	for _, p := range parts {
+		list = append(list, "SELECT * FROM ("+p.query+" LIMIT ?)")
+		args = append(append(args, p.args...), limit)
+	}
+	seen := 0
+	err = view.QueryRowContext(ctx, "SELECT ifnull(sum(seen), 0), ifnull(sum(hits), 0), count(DISTINCT user_id) FILTER (WHERE hits > 0) FROM "+
+		"(SELECT person_no, sum(seen) AS seen, sum(hits) AS hits FROM ("+strings.Join(list, " UNION ALL ")+") GROUP BY person_no) "+
+		"JOIN person ON no = person_no", args...).Scan(&seen, &n.Sessions, &n.Users)
+	n.MoreSessions = limit > 0 && seen >= limit
+	n.MoreUsers = n.MoreSessions
+	return n, err
+}
+
+// tallies returns queries that have in each row a person, how many sessions were looked at, and how many of them match.
+func tallies(ctx context.Context, view *sql.Tx, fs fences, q curfew.Query, most int) (parts []part, err error) {
+	switch {
+	case len(fs) > 0:
+	case q.Search == "":
+		parts = totals(q)
+	default:
+		if parts, err = found(ctx, view, q, most); err != nil {
+			return nil, err
+		}
+	}
+	for _, src := range fs.live() {
+		c := queried(q)
+		c.add(src.where, src.args...)
+		for _, clue := range liveSessions.clues(q.User, q.Search) {
+			c.add(clue.passing(), clue.args...)
+		}
+		parts = append(parts, part{"SELECT person_no, 1, 1 FROM session" + src.hint + c.where(), c.args()})
+	}
+	return parts, nil
+}
+
+// totals tallies the indexed sessions of persons, without those that are due or not asked for.
+func totals(q curfew.Query) []part {
+	person, not, due := &conditions{}, &conditions{}, "ends_at <= ?"
+	person.add("live > 0")
+	if q.User != "" {
+		person.add("user_id = ?", string(q.User))
+		not.add("+"+ofUser, string(q.User))
+	}
+	not.add("indexed = 1")
+	parts := []part{
+		{"SELECT no, live, live FROM person" + person.where(), person.args()},
+		{"SELECT person_no, 0, -1 FROM session" + not.and(due, milli(q.Now)).where(), not.args(milli(q.Now))},
+	}
+	if q.Except != "" {
+		except := not.and("id = ?", string(q.Except)).and("+ends_at > ?", milli(q.Now))
+		parts = append(parts, part{"SELECT person_no, 0, -1 FROM session" + except.where(), except.args()})
+	}
+	return parts
+}
+
+// found tallies the indexed sessions that a search may find.
+func found(ctx context.Context, view *sql.Tx, q curfew.Query, most int) ([]part, error) {
+	clues, ok, err := liveSessions.find(ctx, view, q.User, q.Search)
+	if err != nil || !ok {
+		return nil, err
+	}
+	at, _, err := liveSessions.rarest(ctx, view, clues, most)
+	if err != nil {
+		return nil, err
+	}
+	// All that is needed is in each index. What is due is few, and looking it up spares a look at each row.
+	var from []string
+	var args []any
+	for _, way := range clues[at].either() {
+		from = append(from, "SELECT * FROM (SELECT seq, person_no, device_no, origin FROM session WHERE indexed = 1 AND ("+way.direct()+") LIMIT ?)")
+		args = append(append(args, way.args...), most)
+	}
+	c, hit := &conditions{}, &conditions{}
+	c.add("seq NOT IN (SELECT seq FROM session WHERE indexed = 1 AND ends_at <= ?)", milli(q.Now))
+	c.add("seq NOT IN (SELECT seq FROM session WHERE indexed = 1 AND id = ?)", string(q.Except))
+	hit.add("1")
+	for i, clue := range clues {
+		if i != at {
+			hit.add(clue.passing(), clue.args...)
+		}
+	}
+	return []part{{"SELECT person_no, 1, " + hit.all() + " FROM (" + strings.Join(from, " UNION ") + ")" + c.where(),
+		slices.Concat(hit.values, args, c.values)}}, nil
 }
 
 // History implements curfew.Store.
 func (db *DB) History(ctx context.Context, q curfew.HistoryQuery) (curfew.HistoryPage, error) {
-	order := order{"ended_at", true, nil}
-	c := &conditions{}
-	c.matches(q.User, q.Search)
-	if q.Reason != "" {
-		c.add("reason = ?", string(q.Reason))
+	view, err := db.reads.BeginTx(ctx, nil)
+	if err != nil {
+		return curfew.HistoryPage{}, err
 	}
-	if !q.From.IsZero() {
-		c.add("ended_at >= ?", milli(q.From))
+	defer view.Rollback()
+	query, args, err := pastQuery(ctx, view, q, db.effort.sort)
+	if err != nil || query == "" {
+		return curfew.HistoryPage{}, err
 	}
-	if !q.Until.IsZero() {
-		c.add("ended_at < ?", milli(q.Until))
-	}
-	order.seek(c, q.Cursor)
-	rows, err := db.reads.QueryContext(ctx, "SELECT "+kept+", reason, by_user, by_name, by_session, ended_at FROM history"+
-		c.where()+order.by(q.Cursor.Back)+" LIMIT ?", append(c.args(), curfew.PageSize(q.Limit)+1)...)
+	rows, err := view.QueryContext(ctx, query+" LIMIT ?", append(args, curfew.PageSize(q.Limit)+1)...)
 	if err != nil {
 		return curfew.HistoryPage{}, err
 	}
@@ -113,56 +266,177 @@ func (db *DB) History(ctx context.Context, q curfew.HistoryQuery) (curfew.Histor
 	return curfew.HistoryPage{Ended: ended, Prev: prev, Next: next}, nil
 }
 
-// order is a column to sort by, with the ID to break ties.
+// pastQuery returns the query for history from the cursor on, or nothing if no entry can match.
+func pastQuery(ctx context.Context, view *sql.Tx, q curfew.HistoryQuery, rare int) (query string, args []any, err error) {
+	clues, ok, err := endedSessions.find(ctx, view, q.User, q.Search)
+	if err != nil || !ok {
+		return "", nil, err
+	}
+	at, n, err := endedSessions.rarest(ctx, view, clues, rare+1)
+	if err != nil {
+		return "", nil, err
+	}
+	ended := "+ended_at" // sorted
+	if at < 0 || n > rare {
+		at, ended = -1, "ended_at" // walked through
+	}
+	c := &conditions{}
+	endedSessions.drive(c, clues, at)
+	if q.Reason != "" {
+		c.add("reason = ?", string(q.Reason))
+	}
+	if !q.From.IsZero() {
+		c.add(ended+" >= ?", milli(q.From))
+	}
+	if !q.Until.IsZero() {
+		c.add(ended+" < ?", milli(q.Until))
+	}
+	o := order{desc: true, back: q.Cursor.Back}
+	if ms, err := strconv.ParseInt(q.Cursor.Key, 10, 64); err == nil && q.Cursor.ID != "" {
+		c.add("("+ended+", id) "+o.sign()+" (?, ?)", ms, string(q.Cursor.ID))
+	}
+	return "SELECT " + kept + ", reason, by_user, by_name, by_session, ended_at FROM history" + c.where() + o.by(ended, "id"), c.args(), nil
+}
+
+// order is an order of live sessions. Ties are broken by seq.
 type order struct {
-	column string
+	column string // by which it goes
+	number string // if the column is in a table of names, the column of session that leads there
 	desc   bool
+	back   bool                        // the page is read backwards
 	key    func(curfew.Session) string // the column's value in a cursor
 }
 
 func orderOf(q curfew.Query) order {
+	o := order{desc: q.Desc, back: q.Cursor.Back}
 	switch q.Sort {
 	case curfew.SortStarted:
-		return order{"created_at", q.Desc, func(s curfew.Session) string { return timeKey(s.CreatedAt) }}
+		o.column, o.key = "s.created_at", func(s curfew.Session) string { return timeKey(s.CreatedAt) }
 	case curfew.SortUser:
-		return order{"user_name COLLATE NOCASE", q.Desc, func(s curfew.Session) string { return s.User.Name }}
+		o.column, o.number, o.key = "person.user_name COLLATE NOCASE", "person_no", func(s curfew.Session) string { return s.User.Name }
 	case curfew.SortOrigin:
-		return order{"origin", q.Desc, func(s curfew.Session) string { return s.Client.Origin }}
+		o.column, o.key = "s.origin", func(s curfew.Session) string { return s.Client.Origin }
 	case curfew.SortDevice:
-		return order{"device COLLATE NOCASE", q.Desc, func(s curfew.Session) string { return s.Client.Device }}
+		o.column, o.number, o.key = "device.name COLLATE NOCASE", "device_no", func(s curfew.Session) string { return s.Client.Device }
 	default:
-		return order{"last_active", q.Desc, func(s curfew.Session) string { return timeKey(s.LastActive) }}
+		o.column, o.key = "s.last_active", func(s curfew.Session) string { return timeKey(s.LastActive) }
 	}
+	return o
 }
 
-// seek adds the condition that a page starts after the cursor, or ends before it.
-func (o order) seek(c *conditions, cur curfew.Cursor) {
-	if cur.ID == "" {
-		return
+// no is the number of the name that the order goes by, or 0.
+func (o order) no() string {
+	if o.number == "" {
+		return "0"
 	}
-	key := any(cur.Key)
-	if strings.HasSuffix(o.column, "_at") || o.column == "last_active" {
-		n, err := strconv.ParseInt(cur.Key, 10, 64)
-		if err != nil {
-			return // a stranger's invention: the first page
+	return o.names() + ".no"
+}
+
+// names is the table of names that the order goes by.
+func (o order) names() string { return strings.TrimSuffix(o.number, "_no") }
+
+// union is the column in a union of parts.
+func (o order) union() string {
+	if o.number == "" {
+		return "k"
+	}
+	return "k COLLATE NOCASE"
+}
+
+// walk returns queries that go through the indexed sessions in the order, and pass over those that don't match.
+func (o order) walk(c *conditions, clues []clue, cur curfew.Cursor) []part {
+	for _, clue := range clues {
+		where := clue.passing()
+		switch {
+		case o.number != "" && clue.column == o.number:
+			where = strings.ReplaceAll(clue.where, "@"+o.number, "+"+o.names()+".no") // the order's index is to be gone through
+		case "s."+clue.column == o.column:
+			where = clue.direct()
 		}
-		key = n
+		c.add(where, clue.args...)
 	}
-	cmp := ">"
-	if o.desc != cur.Back {
-		cmp = "<"
+	from := "session s"
+	if o.number != "" {
+		from = fmt.Sprintf("%s CROSS JOIN session s ON s.%s = %[1]s.no", o.names(), o.number)
 	}
-	c.add(fmt.Sprintf("(%s, id) %s (?, ?)", o.column, cmp), key, string(cur.ID))
+	p, ok := placeOf(cur, o)
+	switch {
+	case !ok:
+		return []part{o.part(from, c, o.column)}
+	case o.number == "":
+		c.add(fmt.Sprintf("(%s, s.seq) %s (?, ?)", o.column, o.sign()), p.key, p.seq)
+		return []part{o.part(from, c, o.column)}
+	}
+	// The rest of those with the same name, and those with the names after it.
+	same, after := c.and(o.names()+".no = ? AND s.seq "+o.sign()+" ?", p.no, p.seq),
+		c.and(fmt.Sprintf("(%s, %s.no) %s (?, ?)", o.column, o.names(), o.sign()), p.key, p.no)
+	return []part{o.part(from, same, o.column), o.part(from, after, o.column)}
+}
+
+// sorted returns a query that finds sessions by its conditions, and sorts them.
+func (o order) sorted(c *conditions, hint string, cur curfew.Cursor) part {
+	if p, ok := placeOf(cur, o); ok {
+		c.add(fmt.Sprintf("(+%s, %s, +s.seq) %s (?, ?, ?)", o.column, o.no(), o.sign()), p.key, p.no, p.seq)
+	}
+	from := "session s" + hint
+	if o.number != "" {
+		from += fmt.Sprintf(" CROSS JOIN %s ON %[1]s.no = s.%s", o.names(), o.number)
+	}
+	return o.part(from, c, "+"+o.column)
+}
+
+func (o order) part(from string, c *conditions, column string) part {
+	return part{"SELECT " + o.column + " AS k, " + o.no() + " AS n, s.seq AS seq FROM " + from + c.where() + o.by(column, o.no(), "s.seq"), c.args()}
 }
 
 // by returns the ORDER BY clause; going back the order is turned round.
-func (o order) by(back bool) string {
+func (o order) by(columns ...string) string {
 	dir := ""
-	if o.desc != back {
+	if o.desc != o.back {
 		dir = " DESC"
 	}
-	return " ORDER BY " + o.column + dir + ", id" + dir
+	var list []string
+	for _, column := range columns {
+		if column != "0" {
+			list = append(list, column+dir)
+		}
+	}
+	return " ORDER BY " + strings.Join(list, ", ")
 }
+
+// sign is between a place after the cursor and the cursor.
+func (o order) sign() string {
+	if o.desc != o.back {
+		return "<"
+	}
+	return ">"
+}
+
+// place is where a cursor stands in an order.
+type place struct {
+	seq, no int64
+	key     any
+}
+
+// placeOf reads a cursor. For a stranger's invention, as for none, it reports false: that is the first page.
+func placeOf(cur curfew.Cursor, o order) (p place, ok bool) {
+	fields := strings.SplitN(cur.Key, "/", 3)
+	if cur.ID == "" || len(fields) < 3 {
+		return place{}, false
+	}
+	seq, err := strconv.ParseInt(fields[0], 10, 64)
+	no, err2 := strconv.ParseInt(fields[1], 10, 64)
+	p = place{seq, no, fields[2]}
+	if o.isTime() {
+		ms, err := strconv.ParseInt(fields[2], 10, 64)
+		p.key, ok = ms, err == nil
+	} else {
+		ok = true
+	}
+	return p, ok && err == nil && err2 == nil
+}
+
+func (o order) isTime() bool { return o.column == "s.created_at" || o.column == "s.last_active" }
 
 // cut makes a page of up to limit rows out of the limit+1 that were read, turning round those of a page that was
 // read backwards.

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"database/sql"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,26 +84,25 @@ func (c *conditions) add(condition string, values ...any) {
 	c.values = append(c.values, values...)
 }
 
-// matches narrows down to a user, and to what a search finds.
-func (c *conditions) matches(user curfew.UserID, search string) {
-	if user != "" {
-		c.add("user_id = ?", string(user))
-	}
-	for _, word := range curfew.SearchWords(search) {
-		c.add("instr(search, ?) > 0", word)
-	}
+// and returns these conditions with one more.
+func (c *conditions) and(condition string, values ...any) *conditions {
+	more := &conditions{slices.Clone(c.list), slices.Clone(c.values)}
+	more.add(condition, values...)
+	return more
 }
 
-// where returns the WHERE clause, with more conditions than those in the list.
-func (c *conditions) where(more ...string) string {
-	all := append(c.list[:len(c.list):len(c.list)], more...)
-	if len(all) == 0 {
+// all returns the conditions as one.
+func (c *conditions) all() string { return "(" + strings.Join(c.list, ") AND (") + ")" }
+
+// where returns the WHERE clause.
+func (c *conditions) where() string {
+	if len(c.list) == 0 {
 		return ""
 	}
-	return " WHERE (" + strings.Join(all, ") AND (") + ")"
+	return " WHERE " + c.all()
 }
 
-// args returns the values for where, with those of the conditions that were given to it.
+// args returns the values, with more after them.
 func (c *conditions) args(more ...any) []any {
 	return append(c.values[:len(c.values):len(c.values)], more...)
 }

@@ -16,6 +16,9 @@ import (
 const kept = "id, hash, user_id, user_name, full_name, credential, origin, device, " +
 	"created_at, authenticated_at, last_active, lifetime, grace, expires_at"
 
+// ofUser is the condition for a user's rows.
+const ofUser = "person_no IN (SELECT no FROM person WHERE user_id = ?)"
+
 // Insert implements curfew.Store.
 func (db *DB) Insert(ctx context.Context, now time.Time, r curfew.Record, most int, refuse bool) ([]curfew.Key, error) {
 	if most <= 0 {
@@ -38,8 +41,16 @@ func (t *tx) insert(r curfew.Record) error {
 	if t.arrivals.has(r.Key()) {
 		return fmt.Errorf("session %s: the ID or the hash was used before", r.Session.ID)
 	}
-	res, err := t.exec("INSERT INTO session ("+kept+", search) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-		append(values(r), r.Session.SearchText())...)
+	person, err := t.personNo(r.Session.User)
+	if err != nil {
+		return err
+	}
+	device, err := t.deviceNo(r.Session.Client.Device)
+	if err != nil {
+		return err
+	}
+	res, err := t.exec("INSERT INTO session ("+kept+", person_no, device_no) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		append(values(r), person, device)...)
 	if err != nil {
 		return err
 	}
@@ -57,7 +68,7 @@ func (t *tx) makeRoom(now time.Time, user curfew.UserID, most int, refuse bool) 
 	if err := t.index(-1); err != nil { // or each sign-in would look through all arrivals
 		return nil, err
 	}
-	surplus, err := t.rows("user_id = ? AND ends_at > ?", " ORDER BY created_at DESC, id DESC", string(user), milli(now))
+	surplus, err := t.rows(ofUser+" AND ends_at > ?", " ORDER BY created_at DESC, id DESC", string(user), milli(now))
 	if err != nil || len(surplus) < most {
 		return nil, err
 	}
@@ -156,7 +167,7 @@ func (t *tx) touch(touch curfew.Touch) (live bool, err error) {
 // Update implements curfew.Store.
 func (db *DB) Update(ctx context.Context, now time.Time, user curfew.UserID, c curfew.Change) error {
 	return db.writer.write(ctx, now, func(t *tx) error {
-		rows, err := t.rows("user_id = ? AND ends_at > ?", "", string(user), milli(now))
+		rows, err := t.rows(ofUser+" AND ends_at > ?", "", string(user), milli(now))
 		if err != nil {
 			return err
 		}
@@ -184,8 +195,17 @@ func (t *tx) rename(rows []liveRow, fullName string) error {
 	}
 	for i, r := range records {
 		r.Session.User.FullName = fullName
-		_, err := t.exec("UPDATE session SET full_name = ?, search = ? WHERE seq = ?", fullName, r.Session.SearchText(), rows[i].seq)
+		person, err := t.personNo(r.Session.User)
 		if err != nil {
+			return err
+		}
+		if err := t.countLive("-", "+indexed = 1 AND seq = ?", rows[i].seq); err != nil {
+			return err
+		}
+		if _, err := t.exec("UPDATE session SET full_name = ?, person_no = ? WHERE seq = ?", fullName, person, rows[i].seq); err != nil {
+			return err
+		}
+		if err := t.countLive("+", "+indexed = 1 AND seq = ?", rows[i].seq); err != nil {
 			return err
 		}
 	}
@@ -240,7 +260,7 @@ func (t *tx) selected(sel curfew.Selection, now time.Time) (rows []liveRow, err 
 	case len(sel.IDs) > 0:
 		rows, err = t.byIDs(sel.IDs)
 	case sel.User != "":
-		rows, err = t.rows("user_id = ?", "", string(sel.User))
+		rows, err = t.rows(ofUser, "", string(sel.User))
 	case sel.Due:
 		rows, err = t.rows("ends_at <= ?", fmt.Sprintf(" ORDER BY ends_at, id LIMIT %d", dueAtOnce), milli(now))
 	}
@@ -304,13 +324,21 @@ func (t *tx) move(rows []liveRow, e curfew.Ending) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	_, err := t.exec("INSERT INTO history ("+kept+", search, reason, by_user, by_name, by_session, ended_at) SELECT "+kept+", search, "+
-		"CASE WHEN ends_at > ?1 THEN ?2 WHEN ends_at = expires_at THEN ?3 ELSE ?4 END, "+
-		"iif(ends_at > ?1, ?5, ''), iif(ends_at > ?1, ?6, ''), iif(ends_at > ?1, ?7, ''), min(ends_at, ?1) FROM session "+
-		"WHERE seq IN (SELECT value FROM json_each(?8))",
-		milli(e.At), string(e.Reason), string(curfew.ReasonExpired), string(curfew.ReasonIdle),
-		string(e.By.User), e.By.Name, string(e.By.Session), seqs(rows))
+	by, err := t.byNo(e.By)
 	if err != nil {
+		return err
+	}
+	_, err = t.exec("INSERT INTO history ("+kept+", person_no, device_no, reason, by_user, by_name, by_session, by_no, ended_at) SELECT "+
+		kept+", person_no, device_no, "+
+		"CASE WHEN ends_at > ?1 THEN ?2 WHEN ends_at = expires_at THEN ?3 ELSE ?4 END, "+
+		"iif(ends_at > ?1, ?5, ''), iif(ends_at > ?1, ?6, ''), iif(ends_at > ?1, ?7, ''), iif(ends_at > ?1, ?8, NULL), min(ends_at, ?1) FROM session "+
+		"WHERE seq IN (SELECT value FROM json_each(?9))",
+		milli(e.At), string(e.Reason), string(curfew.ReasonExpired), string(curfew.ReasonIdle),
+		string(e.By.User), e.By.Name, string(e.By.Session), by, seqs(rows))
+	if err != nil {
+		return err
+	}
+	if err := t.countLive("-", "+indexed = 1 AND seq IN "+listed, seqs(rows)); err != nil {
 		return err
 	}
 	if _, err := t.exec("DELETE FROM session WHERE seq IN "+listed, seqs(rows)); err != nil {
@@ -351,8 +379,10 @@ func (db *DB) Forget(ctx context.Context, now, before time.Time) (int, error) {
 		if err != nil {
 			return err
 		}
-		n, err = res.RowsAffected()
-		return err
+		if n, err = res.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		return t.forgetNames()
 	})
 	return int(n), err
 }

@@ -25,6 +25,7 @@ type DB struct {
 	reads  *sql.DB
 	find   find
 	lock   *os.File
+	effort effort
 }
 
 var _ curfew.Store = (*DB)(nil)
@@ -99,7 +100,7 @@ func open(ctx context.Context, dir string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, errors.Join(err, reads.Close(), writes.Close()))
 	}
-	return &DB{writer: w, reads: reads, find: find}, nil
+	return &DB{writer: w, reads: reads, find: find, effort: usualEffort}, nil
 }
 
 // writeCache lets the connection that writes keep 64 MB of pages: each row that it moves is in ten places of the file.
@@ -124,7 +125,7 @@ func prepare(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	// Whatever the version says, what every query needs must be there.
-	if _, err := db.ExecContext(ctx, "SELECT 1 FROM session, history, clock, account LIMIT 0"); err != nil {
+	if _, err := db.ExecContext(ctx, "SELECT 1 FROM session, history, person_word, device_word, clock, account LIMIT 0"); err != nil {
 		return damaged(err)
 	}
 	var journal string

@@ -212,6 +212,7 @@ type tx struct {
 	statements map[string]*sql.Stmt
 	pace       pace
 	arrivals   *arrivals
+	names      names
 	fences     fences
 	published  atomic.Pointer[fences] // those that are committed
 	commits    []func()               // what is to be done when the transaction is committed
@@ -219,7 +220,7 @@ type tx struct {
 }
 
 func newTx(conn *sql.Conn) (*tx, error) {
-	t := &tx{conn: conn, statements: map[string]*sql.Stmt{}, pace: usualPace}
+	t := &tx{conn: conn, statements: map[string]*sql.Stmt{}, pace: usualPace, names: newNames()}
 	err := errors.Join(t.loadArrivals(), t.loadFences())
 	t.committed()
 	return t, err

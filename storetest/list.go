@@ -147,8 +147,15 @@ func testSearch(t *testing.T, s curfew.Store) {
 		{"on mac", []curfew.SessionID{"k", "d"}},
 		{"änne", []curfew.SessionID{"k"}},
 		{"100%", []curfew.SessionID{"k"}},
-		{"%", []curfew.SessionID{"k"}},
-		{"_", []curfew.SessionID{"k"}},
+		{"ne", []curfew.SessionID{"k"}}, // of kü_ne
+		{"mara", nil},
+		{"192.0.2", []curfew.SessionID{"a", "b", "c", "d", "e", "k"}},
+		{"0.2.5", nil},
+		{"safari windows", nil},
+		{"amara firefox", nil},
+		{"amara full amara", []curfew.SessionID{"b", "e"}},
+		{"%", nil},
+		{"_", nil},
 		{"zzz", nil},
 		{"' OR 1=1 --", nil},
 	}
@@ -161,6 +168,10 @@ func testSearch(t *testing.T, s curfew.Store) {
 		slices.Sort(got)
 		slices.Sort(tt.want)
 		wantIDs(t, fmt.Sprintf("search %q", tt.search), got, tt.want...)
+		n, err := s.Count(t.Context(), curfew.Query{Now: now.Add(-time.Minute), Search: tt.search})
+		if err != nil || n.Sessions != len(tt.want) || n.MoreSessions {
+			t.Errorf("search %q: Count = %+v, %v; want %d", tt.search, n, err, len(tt.want))
+		}
 	}
 }
 
@@ -171,8 +182,11 @@ func past(t *testing.T, s curfew.Store) {
 		id := curfew.SessionID(fmt.Sprintf("s%d", i))
 		insert(t, s, Record(string(id), user, 0))
 		e := terminated
-		if i%2 == 1 {
+		switch {
+		case i%2 == 1:
 			e = curfew.Ending{Reason: curfew.ReasonSignedOut}
+		case i == 2:
+			e.By = curfew.Actor{User: "id-admin", Name: "site.admin"}
 		}
 		end(t, s, time.Duration(i)*time.Minute/2, curfew.Selection{IDs: []curfew.SessionID{id}}, e, 1)
 	}
@@ -190,6 +204,7 @@ func testHistory(t *testing.T, s curfew.Store) {
 		{"user", curfew.HistoryQuery{User: "id-amara"}, []curfew.SessionID{"s3", "s0"}},
 		{"reason", curfew.HistoryQuery{Reason: curfew.ReasonSignedOut}, []curfew.SessionID{"s5", "s3", "s1"}},
 		{"search", curfew.HistoryQuery{Search: "MIA"}, []curfew.SessionID{"s5", "s2"}},
+		{"search by whom", curfew.HistoryQuery{Search: "admin"}, []curfew.SessionID{"s2"}},
 		{"from", curfew.HistoryQuery{From: T0.Add(2 * time.Minute)}, []curfew.SessionID{"s5", "s4"}},
 		{"until", curfew.HistoryQuery{Until: T0.Add(time.Minute)}, []curfew.SessionID{"s1", "s0"}},
 		{"all of it", curfew.HistoryQuery{User: "id-amara", Reason: curfew.ReasonSignedOut, Search: "chrome", From: T0, Until: T0.Add(time.Hour)}, []curfew.SessionID{"s3"}},
