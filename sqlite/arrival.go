@@ -81,18 +81,18 @@ func (t *tx) index(most int) error {
 		return err
 	}
 	found, err := scanAll(rows, scanRow)
-	if err != nil || len(found) == 0 {
-		return err
-	}
-	last := found[len(found)-1].seq
-	if err := t.countLive("+", "indexed = 0 AND seq <= ?", last); err != nil {
-		return err
-	}
-	if _, err := t.exec("UPDATE session SET indexed = 1 WHERE indexed = 0 AND seq <= ?", last); err != nil {
+	if err != nil {
 		return err
 	}
 	t.onCommit(func() { t.arrivals.remove(keys(found)...) })
-	return nil
+	return inPieces(found, func(piece []liveRow) error {
+		last := piece[len(piece)-1].seq
+		if err := t.countLive("+", "indexed = 0 AND seq <= ?", last); err != nil {
+			return err
+		}
+		_, err := t.exec("UPDATE session SET indexed = 1 WHERE indexed = 0 AND seq <= ?", last)
+		return err
+	})
 }
 
 // liveRow is where a session's row is, and when it ends by itself.

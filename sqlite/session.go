@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -321,14 +322,32 @@ func (t *tx) byIDs(ids []curfew.SessionID) ([]liveRow, error) {
 
 // move moves sessions to history: those that were due by e.At as Session.Due says, the others as e says.
 func (t *tx) move(rows []liveRow, e curfew.Ending) error {
-	if len(rows) == 0 {
-		return nil
-	}
 	by, err := t.byNo(e.By)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec("INSERT INTO history ("+kept+", person_no, device_no, reason, by_user, by_name, by_session, by_no, ended_at) SELECT "+
+	err = inPieces(rows, func(piece []liveRow) error { return t.movePiece(piece, e, by) })
+	t.onCommit(func() { t.arrivals.remove(keys(rows)...) })
+	return err
+}
+
+// pieceSize is how many rows one statement changes. The scheduler lets a goroutine run for 10 ms, which is too long for
+// checks to wait.
+const pieceSize = 50
+
+// inPieces calls f with a few rows at a time, and lets others run in between.
+func inPieces(rows []liveRow, f func(piece []liveRow) error) error {
+	for piece := range slices.Chunk(rows, pieceSize) {
+		if err := f(piece); err != nil {
+			return err
+		}
+		runtime.Gosched()
+	}
+	return nil
+}
+
+func (t *tx) movePiece(rows []liveRow, e curfew.Ending, by any) error {
+	_, err := t.exec("INSERT INTO history ("+kept+", person_no, device_no, reason, by_user, by_name, by_session, by_no, ended_at) SELECT "+
 		kept+", person_no, device_no, "+
 		"CASE WHEN ends_at > ?1 THEN ?2 WHEN ends_at = expires_at THEN ?3 ELSE ?4 END, "+
 		"iif(ends_at > ?1, ?5, ''), iif(ends_at > ?1, ?6, ''), iif(ends_at > ?1, ?7, ''), iif(ends_at > ?1, ?8, NULL), min(ends_at, ?1) FROM session "+
@@ -341,11 +360,8 @@ func (t *tx) move(rows []liveRow, e curfew.Ending) error {
 	if err := t.countLive("-", "+indexed = 1 AND seq IN "+listed, seqs(rows)); err != nil {
 		return err
 	}
-	if _, err := t.exec("DELETE FROM session WHERE seq IN "+listed, seqs(rows)); err != nil {
-		return err
-	}
-	t.onCommit(func() { t.arrivals.remove(keys(rows)...) })
-	return nil
+	_, err = t.exec("DELETE FROM session WHERE seq IN "+listed, seqs(rows))
+	return err
 }
 
 // endEverybody ends all live sessions but one, and returns how many were not over by themselves.
