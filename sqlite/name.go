@@ -32,7 +32,9 @@ func (t *tx) deviceNo(name string) (int64, error) {
 	return number(t, t.names.device, name, "device", "name", []any{name}, name)
 }
 
-// number returns the number of the row that has the values in the columns, which it makes if there is none.
+// number returns the number of the row that has the values in the columns, which it makes if there is none. If the change that
+// it is made for is undone alone, it may stay: it does no harm, is made whole when it is asked for again, and goes with others
+// that nobody has.
 func number[K comparable](t *tx, known map[K]int64, key K, table, columns string, values []any, text string) (no int64, err error) {
 	if no, ok := known[key]; ok {
 		return no, nil
