@@ -364,12 +364,21 @@ func (t *tx) movePiece(rows []liveRow, e curfew.Ending, by any) error {
 	return err
 }
 
+// countLiveAt counts the live sessions that are not due.
+func (t *tx) countLiveAt(now time.Time) (n int, err error) {
+	indexed, args := "SELECT ifnull(sum(live), 0) - (SELECT count(*) FROM session WHERE indexed = 1 AND ends_at <= ?) FROM person", []any{milli(now)}
+	if len(t.fences) > 0 { // then the sums have those in them that still move
+		indexed = "SELECT count(*) FROM session WHERE indexed = 1 AND ends_at > ? AND " + beyond
+		args = append(args, t.fences.args()...)
+	}
+	args = append(append(args, milli(now)), t.fences.args()...)
+	err = t.queryRow("SELECT ("+indexed+") + (SELECT count(*) FROM session WHERE indexed = 0 AND ends_at > ? AND "+beyond+")", args, &n)
+	return n, err
+}
+
 // endEverybody ends all live sessions but one, and returns how many were not over by themselves.
 func (t *tx) endEverybody(but curfew.SessionID, e curfew.Ending) (n int, err error) {
-	args := append([]any{milli(e.At)}, t.fences.args()...)
-	err = t.queryRow("SELECT (SELECT count(*) FROM session WHERE indexed = 1 AND ends_at > ? AND "+beyond+") + "+
-		"(SELECT count(*) FROM session WHERE indexed = 0 AND ends_at > ? AND "+beyond+")", append(args, args...), &n)
-	if err != nil {
+	if n, err = t.countLiveAt(e.At); err != nil {
 		return 0, err
 	}
 	spared, err := t.byIDs([]curfew.SessionID{but})

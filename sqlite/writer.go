@@ -114,7 +114,7 @@ type pace struct {
 	arrivals int           // with more than these, a step after each group of changes
 }
 
-var usualPace = pace{first: 100, step: 1000, delay: 20 * time.Millisecond, every: time.Second, arrivals: 200_000}
+var usualPace = pace{first: 100, step: 250, delay: 20 * time.Millisecond, every: time.Second, arrivals: 200_000}
 
 func (w *writer) run() {
 	defer close(w.idle)
