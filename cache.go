@@ -53,7 +53,8 @@ const (
 
 // check decides on a session in memory, notes activity in it, and sets to to what it is then.
 func (c *cache) check(to *Session, h *TokenHash, now, active int64) (*entry, verdict) {
-	s := c.lock(*h)
+	s := &c.shards[h[0]]
+	s.mu.Lock()
 	e := s.entries[*h]
 	if e == nil {
 		s.mu.Unlock()

@@ -1,6 +1,7 @@
 package curfew
 
 import (
+	"math"
 	"strings"
 	"time"
 	"unique"
@@ -23,14 +24,25 @@ type entry struct {
 	session Session
 	hash    TokenHash
 	endsAt  int64 // of the session
+	writeAt int64 // from when on activity must be written first
 	written int64 // LastActive as the store has it
 	queued  bool  // newer activity waits to be written
 }
 
 func newEntry(r Record) *entry {
 	e := &entry{session: packed(r.Session), hash: r.Hash, written: r.Session.LastActive.UnixMilli()}
-	e.endsAt = e.session.timing().endsAt()
+	e.reckon()
 	return e
+}
+
+// reckon follows a change of the session's clock, or of what the store knows of it.
+func (e *entry) reckon() {
+	t := e.session.timing()
+	e.endsAt = t.endsAt()
+	e.writeAt = math.MaxInt64
+	if end := e.storedEnd(); end < t.expiresAt {
+		e.writeAt = end - writeMargin(e.session.Lifetime).Milliseconds()
+	}
 }
 
 // packed returns the session with strings that take little room.
@@ -64,46 +76,42 @@ func (e *entry) dueAt() int64 {
 // apply makes a change of all the user's sessions.
 func (e *entry) apply(c Change) {
 	c.Apply(&e.session)
-	e.endsAt = e.session.timing().endsAt()
+	e.reckon()
 }
 
 // touch notes activity, unless it must be written first.
 func (e *entry) touch(now, active int64) verdict {
-	t := e.session.timing()
-	if end := e.storedEnd(); end-now <= writeMargin(e.session.Lifetime).Milliseconds() && end < t.expiresAt {
+	if now >= e.writeAt {
 		return verdictWriteFirst
 	}
-	e.setActive(active)
-	if e.queued {
-		return verdictOK
+	v := verdictOK
+	if !e.queued {
+		e.queued, v = true, verdictQueue
+		if now >= e.session.timing().idleAt() {
+			v = verdictRevived
+		}
 	}
-	e.queued = true
-	if now >= t.idleAt() {
-		return verdictRevived
-	}
-	return verdictQueue
+	e.session.LastActive = fromMilli(active)
+	e.endsAt = e.session.timing().endsAt()
+	return v
 }
 
 func (e *entry) lastActive() int64 { return e.session.LastActive.UnixMilli() }
 
-func (e *entry) setActive(at int64) {
-	e.session.LastActive = fromMilli(at)
-	e.endsAt = e.session.timing().endsAt()
-}
-
 // wrote notes activity that the store has.
 func (e *entry) wrote(t Touch) {
-	at := t.At.UnixMilli()
-	e.written = max(e.written, at)
-	e.setActive(max(e.lastActive(), at))
+	e.written = max(e.written, t.At.UnixMilli())
+	e.session.LastActive = later(e.session.LastActive, t.At)
 	if t.Authenticated {
 		e.session.AuthenticatedAt = later(e.session.AuthenticatedAt, t.At)
 	}
+	e.reckon()
 }
 
 // flushed notes what the store has, and returns whether there is newer activity.
 func (e *entry) flushed(at int64) bool {
 	e.written = max(e.written, at)
+	e.reckon()
 	e.queued = e.lastActive() > at
 	return e.queued
 }

@@ -35,15 +35,15 @@ var mask = func() (m tokenBytes) {
 	return m
 }()
 
-func (b tokenBytes) xor(m tokenBytes) tokenBytes {
+// flip puts the mask on, or takes it off.
+func (b *tokenBytes) flip() {
 	for i := 0; i < tokenRandom; i += 8 {
-		word := binary.NativeEndian.Uint64(b[i:]) ^ binary.NativeEndian.Uint64(m[i:])
+		word := binary.NativeEndian.Uint64(b[i:]) ^ binary.NativeEndian.Uint64(mask[i:])
 		binary.NativeEndian.PutUint64(b[i:], word)
 	}
 	for i := tokenRandom; i < len(b); i++ {
-		b[i] ^= m[i]
+		b[i] ^= mask[i]
 	}
-	return b
 }
 
 // TokenHash is what is kept of a token: the SHA-256 of its random bytes. With 256 of those bits it needs no salt.
@@ -56,7 +56,8 @@ func NewToken() Token {
 	var b tokenBytes
 	rand.Read(b[:tokenRandom])
 	binary.BigEndian.PutUint32(b[tokenRandom:], checksum(b[:tokenRandom]))
-	return Token{b.xor(mask)}
+	b.flip()
+	return Token{b}
 }
 
 // checksum is crc32.ChecksumIEEE, which would move what it reads to the heap.
@@ -81,11 +82,13 @@ func ParseToken(s string) (Token, bool) {
 	if err != nil || n != len(b) || binary.BigEndian.Uint32(b[tokenRandom:]) != checksum(b[:tokenRandom]) {
 		return Token{}, false
 	}
-	return Token{b.xor(mask)}, true
+	b.flip()
+	return Token{b}, true
 }
 
 func (t Token) text() (text [tokenLen]byte) {
-	b := t.masked.xor(mask)
+	b := t.masked
+	b.flip()
 	copy(text[:], tokenPrefix)
 	tokenEncoding.Encode(text[len(tokenPrefix):], b[:])
 	return text
@@ -102,7 +105,8 @@ func (t Token) Reveal() string {
 
 // Hash returns what a store keeps of the token.
 func (t Token) Hash() TokenHash {
-	b := t.masked.xor(mask)
+	b := t.masked
+	b.flip()
 	return sha256.Sum256(b[:tokenRandom])
 }
 
