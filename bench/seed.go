@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -77,13 +78,14 @@ func (b *bench) makeSeed(dir string, n int) error {
 func plant(ctx context.Context, dir string, n int) error {
 	tokens := make([]curfew.Token, n)
 	err := withDB(ctx, dir, func(db *sqlite.DB) error {
-		return each(512, n, func(i int) error {
+		err := each(512, n, func(i int) error {
 			tokens[i] = curfew.NewToken()
 			r := seedRecord(i, n)
 			r.Hash = tokens[i].Hash()
 			_, err := db.Insert(ctx, seedTime, r, 0, false)
 			return err
 		})
+		return errors.Join(err, awaitIndexed(ctx, dir))
 	})
 	if err != nil {
 		return err
@@ -93,6 +95,22 @@ func plant(ctx context.Context, dir string, n int) error {
 		fmt.Fprintln(&text, t.Reveal())
 	}
 	return os.WriteFile(filepath.Join(dir, tokensName), []byte(text.String()), 0o600)
+}
+
+// awaitIndexed waits until all sessions are in the indexes, as they are soon after their start.
+func awaitIndexed(ctx context.Context, dir string) error {
+	db, err := sql.Open("sqlite", filepath.Join(dir, sqlite.FileName))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for waiting := true; waiting; time.Sleep(10 * time.Millisecond) {
+		err := db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM session WHERE indexed = 0)").Scan(&waiting)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // withDB opens the database in the folder, and closes it afterwards.
