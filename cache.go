@@ -21,7 +21,8 @@ type shard struct {
 	entries map[TokenHash]*entry
 	ended   map[TokenHash]*EndedError // sessions that were asked for after their end, which is final
 	epoch   uint64                    // of changes past the entries
-	_       [32]byte                  // fills the cache line, which two cores would otherwise fight for
+	fresh   []*entry                  // those with activity to write that the queue has not got yet
+	_       [72]byte                  // fills two cache lines, for which two cores would otherwise fight
 }
 
 func newCache(size int) *cache {
@@ -47,8 +48,7 @@ const (
 	verdictUnknown            // the store must be asked
 	verdictDue                // the session's time is over
 	verdictWriteFirst         // the activity must be in the store before the answer
-	verdictQueue              // the activity can wait
-	verdictRevived            // the same, and the Logout dialog can go
+	verdictRevived            // the Logout dialog can go
 )
 
 // check decides on a session in memory, notes activity in it, and sets to to what it is then.
@@ -65,11 +65,29 @@ func (c *cache) check(to *Session, h *TokenHash, now, active int64) (*entry, ver
 	case now >= e.endsAt:
 		v = verdictDue
 	case active != never && active > e.lastActive():
-		v = e.touch(now, active)
+		v = s.touch(e, now, active)
 	}
 	*to = e.session
 	s.mu.Unlock()
 	return e, v
+}
+
+// touch notes activity, unless it must be written first. The caller holds s.mu.
+func (s *shard) touch(e *entry, now, active int64) verdict {
+	if now >= e.writeAt {
+		return verdictWriteFirst
+	}
+	v := verdictOK
+	if !e.queued {
+		e.queued = true
+		s.fresh = append(s.fresh, e)
+		if now >= e.session.timing().idleAt() {
+			v = verdictRevived
+		}
+	}
+	e.session.LastActive = fromMilli(active)
+	e.endsAt = e.session.timing().endsAt()
+	return v
 }
 
 // look calls f with the entry of a session, if there is one, and returns whether.

@@ -34,10 +34,7 @@ func (m *Manager) follow(ctx context.Context, s *Session, e *entry, v verdict, n
 		err = &EndedError{Ended{*s, ending}}
 	case verdictWriteFirst:
 		err = m.writeFirst(ctx, s, e.hash, fromMilli(now), fromMilli(active))
-	case verdictQueue:
-		m.enqueue(e)
 	case verdictRevived:
-		m.enqueue(e)
 		m.hub.publish(Event{EventChanged, s.ID, s.User.ID})
 	}
 	if err != nil {
@@ -60,7 +57,7 @@ func (m *Manager) load(ctx context.Context, hash TokenHash) error {
 		return err
 	}
 	if full := m.cache.add(r, epoch); full {
-		return m.flush(ctx, m.queue.takeAll())
+		return m.flush(ctx, m.takeAll())
 	}
 	return nil
 }

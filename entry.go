@@ -79,23 +79,6 @@ func (e *entry) apply(c Change) {
 	e.reckon()
 }
 
-// touch notes activity, unless it must be written first.
-func (e *entry) touch(now, active int64) verdict {
-	if now >= e.writeAt {
-		return verdictWriteFirst
-	}
-	v := verdictOK
-	if !e.queued {
-		e.queued, v = true, verdictQueue
-		if now >= e.session.timing().idleAt() {
-			v = verdictRevived
-		}
-	}
-	e.session.LastActive = fromMilli(active)
-	e.endsAt = e.session.timing().endsAt()
-	return v
-}
-
 func (e *entry) lastActive() int64 { return e.session.LastActive.UnixMilli() }
 
 // wrote notes activity that the store has.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -49,6 +50,8 @@ type Manager struct {
 	cache  *cache
 	hub    hub
 	queue  queue
+	// collected is when the queue last got what it did not have yet, in Unix milliseconds.
+	collected atomic.Int64
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -96,7 +99,7 @@ func (m *Manager) Close() error {
 	m.hub.close()
 	ctx, cancel := change(context.Background())
 	defer cancel()
-	if err := m.flush(ctx, m.queue.takeAll()); err != nil {
+	if err := m.flush(ctx, m.takeAll()); err != nil {
 		return err
 	}
 	return m.tick(ctx)
@@ -297,7 +300,7 @@ func (m *Manager) update(ctx context.Context, user UserID, c Change) error {
 	ctx, cancel := change(ctx)
 	defer cancel()
 	// What is in memory must be written by the old lifetime's rules before a shorter one holds in the store.
-	if err := m.flush(ctx, m.queue.takeUser(user)); err != nil {
+	if err := m.flush(ctx, m.takeUser(user)); err != nil {
 		return err
 	}
 	now := m.clock.Now()

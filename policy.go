@@ -83,3 +83,6 @@ func writeInterval(lifetime time.Duration) time.Duration {
 func writeMargin(lifetime time.Duration) time.Duration {
 	return 2*writeInterval(lifetime) + 2*time.Second
 }
+
+// minWriteMargin is no more than any writeMargin.
+const minWriteMargin = 4 * time.Second

@@ -132,10 +132,10 @@ func (m *Manager) try(ctx context.Context, work func(context.Context) error) {
 // It judges by the time before the writing, however long that took.
 func (m *Manager) round(ctx context.Context) error {
 	now := m.clock.Now()
-	if err := m.flush(ctx, m.queue.takeDue(now.UnixMilli())); err != nil {
+	if err := m.flush(ctx, m.takeDue(now.UnixMilli())); err != nil {
 		return err
 	}
-	for {
+	for m.clock.Now().Sub(now) < sweepEvery { // or the next activity would have to wait
 		_, ended, err := m.store.End(ctx, now, Selection{Due: true}, Ending{})
 		if err != nil {
 			return unavailable("put away ended sessions", err)
@@ -145,16 +145,19 @@ func (m *Manager) round(ctx context.Context) error {
 		}
 		m.forgetEnded(ended)
 	}
+	return nil
 }
 
 // settle writes the activity by which sessions are live at now that are over as far as the store knows. It comes before
 // anything that the store judges by itself. There is something to do only after the machine was suspended, or while
 // writing failed.
 func (m *Manager) settle(ctx context.Context, now time.Time) error {
-	if !m.queue.isPast(now.UnixMilli()) {
+	// Activity that was noted since the last collection was further from the end than the margin.
+	isNear := now.UnixMilli()-m.collected.Load() < minWriteMargin.Milliseconds()
+	if isNear && !m.queue.isPast(now.UnixMilli()) {
 		return nil
 	}
-	return m.flush(ctx, m.queue.takeDue(now.UnixMilli()))
+	return m.flush(ctx, m.takeDue(now.UnixMilli()))
 }
 
 // flush writes the activity of entries. What can't be written goes back into the queue.
@@ -204,12 +207,40 @@ func (m *Manager) flushed(e *entry, at int64, live bool) {
 	m.hub.publish(Event{EventChanged, e.session.ID, e.session.User.ID})
 }
 
-// enqueue puts an entry into the queue.
+// collect puts the entries into the queue that have activity to write since the last time.
+func (m *Manager) collect() {
+	m.collected.Store(m.clock.milli())
+	for i := range m.cache.shards {
+		s := &m.cache.shards[i]
+		s.mu.Lock()
+		for _, e := range s.fresh {
+			m.queue.put(e, e.dueAt(), e.storedEnd())
+		}
+		s.fresh = nil
+		s.mu.Unlock()
+	}
+}
+
+// enqueue puts an entry back into the queue.
 func (m *Manager) enqueue(e *entry) {
 	s := m.cache.lock(e.hash)
-	due, end := e.dueAt(), e.storedEnd()
-	s.mu.Unlock()
-	m.queue.put(e, due, end)
+	defer s.mu.Unlock()
+	m.queue.put(e, e.dueAt(), e.storedEnd())
+}
+
+func (m *Manager) takeAll() []*entry {
+	m.collect()
+	return m.queue.takeAll()
+}
+
+func (m *Manager) takeUser(user UserID) []*entry {
+	m.collect()
+	return m.queue.takeUser(user)
+}
+
+func (m *Manager) takeDue(now int64) []*entry {
+	m.collect()
+	return m.queue.takeDue(now)
 }
 
 // tickWhileLive does tick, unless nobody is signed in: an idle machine's disk may sleep.

@@ -17,7 +17,7 @@ import (
 const (
 	endReturns   = 200e6
 	endEffective = 50e6
-	endPatience  = 3 * time.Minute
+	endPatience  = 10 * time.Minute
 )
 
 // terminate is what the button does from within the session own.
