@@ -40,6 +40,13 @@ func (c *cache) lock(h TokenHash) *shard {
 	return s
 }
 
+// lockOf returns the shard of an entry, locked.
+func (c *cache) lockOf(e *entry) *shard {
+	s := &c.shards[e.shard]
+	s.mu.Lock()
+	return s
+}
+
 // verdict is what a look at the cache has found, and what is left to do.
 type verdict int
 
@@ -52,13 +59,13 @@ const (
 )
 
 // check decides on a session in memory, notes activity in it, and sets to to what it is then.
-func (c *cache) check(to *Session, h *TokenHash, now, active int64) (*entry, verdict) {
+func (c *cache) check(to *Session, h *TokenHash, now, active int64) verdict {
 	s := &c.shards[h[0]]
 	s.mu.Lock()
 	e := s.entries[*h]
 	if e == nil {
 		s.mu.Unlock()
-		return nil, verdictUnknown
+		return verdictUnknown
 	}
 	v := verdictOK
 	switch {
@@ -69,7 +76,7 @@ func (c *cache) check(to *Session, h *TokenHash, now, active int64) (*entry, ver
 	}
 	*to = e.session
 	s.mu.Unlock()
-	return e, v
+	return v
 }
 
 // touch notes activity, unless it must be written first. The caller holds s.mu.
@@ -163,6 +170,14 @@ func (c *cache) remove(h TokenHash) {
 	defer s.mu.Unlock()
 	s.epoch++
 	delete(s.entries, h)
+}
+
+// drop drops the entry of a session. It looks through its shard, since an entry does not know its hash, to be small.
+func (c *cache) drop(e *entry) {
+	s := c.lockOf(e)
+	defer s.mu.Unlock()
+	s.epoch++
+	maps.DeleteFunc(s.entries, func(_ TokenHash, other *entry) bool { return other.session.ID == e.session.ID })
 }
 
 // doubt drops the entries of sessions that may have ended, so that the store is asked. Those with activity to write stay:

@@ -13,12 +13,12 @@ const never = 0
 // something, or never. It sets s, which must be empty, instead of returning it: copying it is a part of the cost.
 func (m *Manager) check(ctx context.Context, s *Session, hash TokenHash, now, active int64) error {
 	for {
-		e, v := m.cache.check(s, &hash, now, active)
+		v := m.cache.check(s, &hash, now, active)
 		if v == verdictOK {
 			return nil
 		}
 		if v != verdictUnknown {
-			return m.follow(ctx, s, e, v, now, active)
+			return m.follow(ctx, s, hash, v, now, active)
 		}
 		if err := m.load(ctx, hash); err != nil {
 			return err
@@ -27,13 +27,13 @@ func (m *Manager) check(ctx context.Context, s *Session, hash TokenHash, now, ac
 }
 
 // follow does what a verdict leaves to do, and empties s if the session is refused.
-func (m *Manager) follow(ctx context.Context, s *Session, e *entry, v verdict, now, active int64) (err error) {
+func (m *Manager) follow(ctx context.Context, s *Session, hash TokenHash, v verdict, now, active int64) (err error) {
 	switch v {
 	case verdictDue:
 		ending, _ := s.Due(fromMilli(now))
 		err = &EndedError{Ended{*s, ending}}
 	case verdictWriteFirst:
-		err = m.writeFirst(ctx, s, e.hash, fromMilli(now), fromMilli(active))
+		err = m.writeFirst(ctx, s, hash, fromMilli(now), fromMilli(active))
 	case verdictRevived:
 		m.hub.publish(Event{EventChanged, s.ID, s.User.ID})
 	}

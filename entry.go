@@ -22,15 +22,15 @@ func (s Session) timing() timing {
 // the strings that are few, and the others are in one allocation.
 type entry struct {
 	session Session
-	hash    TokenHash
 	endsAt  int64 // of the session
 	writeAt int64 // from when on activity must be written first
 	written int64 // LastActive as the store has it
 	queued  bool  // newer activity waits to be written
+	shard   uint8 // of the cache
 }
 
 func newEntry(r Record) *entry {
-	e := &entry{session: packed(r.Session), hash: r.Hash, written: r.Session.LastActive.UnixMilli()}
+	e := &entry{session: packed(r.Session), shard: r.Hash[0], written: r.Session.LastActive.UnixMilli()}
 	e.reckon()
 	return e
 }

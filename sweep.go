@@ -178,7 +178,7 @@ func (m *Manager) flush(ctx context.Context, entries []*entry) error {
 func (m *Manager) flushBatch(ctx context.Context, batch []*entry) error {
 	touches := make([]Touch, len(batch))
 	for i, e := range batch {
-		s := m.cache.lock(e.hash)
+		s := m.cache.lockOf(e)
 		touches[i] = Touch{ID: e.session.ID, At: e.session.LastActive}
 		s.mu.Unlock()
 	}
@@ -195,10 +195,10 @@ func (m *Manager) flushBatch(ctx context.Context, batch []*entry) error {
 // flushed notes that the activity of an entry until at is written.
 func (m *Manager) flushed(e *entry, at int64, live bool) {
 	if !live { // the store knows of an end that this manager didn't make
-		m.cache.remove(e.hash)
+		m.cache.drop(e)
 		return
 	}
-	s := m.cache.lock(e.hash)
+	s := m.cache.lockOf(e)
 	newer := e.flushed(at)
 	s.mu.Unlock()
 	if newer {
@@ -223,7 +223,7 @@ func (m *Manager) collect() {
 
 // enqueue puts an entry back into the queue.
 func (m *Manager) enqueue(e *entry) {
-	s := m.cache.lock(e.hash)
+	s := m.cache.lockOf(e)
 	defer s.mu.Unlock()
 	m.queue.put(e, e.dueAt(), e.storedEnd())
 }
