@@ -3,6 +3,7 @@ package curfew
 import (
 	"maps"
 	"sync"
+	"sync/atomic"
 )
 
 const cacheShards = 256
@@ -12,7 +13,8 @@ const cacheShards = 256
 // after which a load that began before is not kept.
 type cache struct {
 	shards [cacheShards]shard
-	most   int // entries a shard
+	most   int         // entries a shard
+	fresh  atomic.Bool // a shard has fresh entries
 }
 
 // shard is a part of the cache. Its lock is that of its entries, too: one lock a check.
@@ -72,7 +74,7 @@ func (c *cache) check(to *Session, h *TokenHash, now, active int64) verdict {
 	case now >= e.endsAt:
 		v = verdictDue
 	case active != never && active > e.lastActive():
-		v = s.touch(e, now, active)
+		v = c.touch(s, e, now, active)
 	}
 	*to = e.session
 	s.mu.Unlock()
@@ -80,7 +82,7 @@ func (c *cache) check(to *Session, h *TokenHash, now, active int64) verdict {
 }
 
 // touch notes activity, unless it must be written first. The caller holds s.mu.
-func (s *shard) touch(e *entry, now, active int64) verdict {
+func (c *cache) touch(s *shard, e *entry, now, active int64) verdict {
 	if now >= e.writeAt {
 		return verdictWriteFirst
 	}
@@ -88,6 +90,7 @@ func (s *shard) touch(e *entry, now, active int64) verdict {
 	if !e.queued {
 		e.queued = true
 		s.fresh = append(s.fresh, e)
+		c.fresh.Store(true) // after the entry is there, or it could be overlooked
 		if now >= e.session.timing().idleAt() {
 			v = verdictRevived
 		}

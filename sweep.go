@@ -210,6 +210,9 @@ func (m *Manager) flushed(e *entry, at int64, live bool) {
 // collect puts the entries into the queue that have activity to write since the last time.
 func (m *Manager) collect() {
 	m.collected.Store(m.clock.milli())
+	if !m.cache.fresh.Swap(false) {
+		return
+	}
 	for i := range m.cache.shards {
 		s := &m.cache.shards[i]
 		s.mu.Lock()
