@@ -218,3 +218,22 @@ func TestForgetForgetsNames(t *testing.T) {
 		t.Errorf("%d sessions of a user who came back, %v; want 1", len(page.Records), err)
 	}
 }
+
+// TestRenameOfManyNames gives a new full name to sessions that began under different user names, in the order of neither.
+func TestRenameOfManyNames(t *testing.T) {
+	db := open(t, t.TempDir())
+	for i, name := range []string{"amara", "okafor", "amara"} {
+		r := storetest.Record(fmt.Sprint("s", i), "amara", 0)
+		r.Session.User.Name = name
+		insert(t, db, r)
+	}
+	waitForChores(t, db)
+	fullName := "A. O."
+	if err := db.Update(t.Context(), storetest.T0, "id-amara", curfew.Change{FullName: &fullName}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := db.List(t.Context(), curfew.Query{Now: storetest.T0, Search: "okafor"})
+	if err != nil || len(page.Records) != 1 || page.Records[0].Session.ID != "s1" {
+		t.Errorf("found %+v, %v; want s1", page.Records, err)
+	}
+}

@@ -23,8 +23,6 @@ func values(r curfew.Record) []any {
 
 type scanner interface{ Scan(dest ...any) error }
 
-func scanRecord(row scanner) (curfew.Record, error) { return scanKept(row, nil) }
-
 // scanEnded scans some other columns, those of kept, and those of an ending.
 func scanEnded(row scanner, first ...any) (curfew.Record, curfew.Ending, error) {
 	var e curfew.Ending

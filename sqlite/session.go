@@ -186,27 +186,34 @@ func (db *DB) Update(ctx context.Context, now time.Time, user curfew.UserID, c c
 }
 
 func (t *tx) rename(rows []liveRow, fullName string) error {
-	result, err := t.query("SELECT "+kept+" FROM session WHERE seq IN "+listed, seqs(rows))
+	result, err := t.query("SELECT seq, user_id, user_name FROM session WHERE seq IN "+listed, seqs(rows))
 	if err != nil {
 		return err
 	}
-	records, err := scanAll(result, scanRecord)
+	type row struct {
+		seq  int64
+		user curfew.User
+	}
+	found, err := scanAll(result, func(s scanner) (r row, err error) {
+		err = s.Scan(&r.seq, &r.user.ID, &r.user.Name)
+		return r, err
+	})
 	if err != nil {
 		return err
 	}
-	for i, r := range records {
-		r.Session.User.FullName = fullName
-		person, err := t.personNo(r.Session.User)
+	for _, r := range found {
+		r.user.FullName = fullName
+		person, err := t.personNo(r.user)
 		if err != nil {
 			return err
 		}
-		if err := t.countLive("-", "+indexed = 1 AND seq = ?", rows[i].seq); err != nil {
+		if err := t.countLive("-", "+indexed = 1 AND seq = ?", r.seq); err != nil {
 			return err
 		}
-		if _, err := t.exec("UPDATE session SET full_name = ?, person_no = ? WHERE seq = ?", fullName, person, rows[i].seq); err != nil {
+		if _, err := t.exec("UPDATE session SET full_name = ?, person_no = ? WHERE seq = ?", fullName, person, r.seq); err != nil {
 			return err
 		}
-		if err := t.countLive("+", "+indexed = 1 AND seq = ?", rows[i].seq); err != nil {
+		if err := t.countLive("+", "+indexed = 1 AND seq = ?", r.seq); err != nil {
 			return err
 		}
 	}
