@@ -155,3 +155,27 @@ func TestEndedElsewhere(t *testing.T) {
 		})
 	}
 }
+
+// TestWriteDuringLookUp has the activity of a session written, and the session make room for another, while a check that
+// read it before is on its way.
+func TestWriteDuringLookUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &meanwhile{Store: memory.NewSessions()}
+		m := manage(t, store, curfew.Options{})
+		_, token := start(t, m, amara)
+		_, other := start(t, m, amara)
+		for other.Hash()[0] != token.Hash()[0] { // they share a shard
+			_, other = start(t, m, amara)
+		}
+		time.Sleep(100 * time.Second)
+		m = manage(t, store, curfew.Options{CacheSize: 1})
+		synctest.Wait()
+		busy := func() {
+			accepted(t, m, token, curfew.Active)
+			accepted(t, m, other, curfew.Passive)
+		}
+		store.next.Store(&busy)
+		accepted(t, m, token, curfew.Passive)
+		equal(t, "LastActive", accepted(t, m, token, curfew.Passive).LastActive, m.Now())
+	})
+}

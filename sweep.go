@@ -200,6 +200,7 @@ func (m *Manager) flushed(e *entry, at int64, live bool) {
 	}
 	s := m.cache.lockOf(e)
 	newer := e.flushed(at)
+	s.epoch++ // the entry may be evicted now; who read the session before the activity was written must not bring that back
 	s.mu.Unlock()
 	if newer {
 		m.enqueue(e)
