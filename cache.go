@@ -13,8 +13,9 @@ const cacheShards = 256
 // after which a load that began before is not kept.
 type cache struct {
 	shards [cacheShards]shard
-	most   int         // entries a shard
-	fresh  atomic.Bool // a shard has fresh entries
+	most   int                    // entries a shard
+	fresh  atomic.Bool            // a shard has fresh entries
+	held   atomic.Pointer[UserID] // whose sessions are being changed
 }
 
 // shard is a part of the cache. Its lock is that of its entries, too: one lock a check.
@@ -23,7 +24,7 @@ type shard struct {
 	entries map[TokenHash]*entry
 	ended   map[TokenHash]*EndedError // sessions that were asked for after their end, which is final
 	epoch   uint64                    // of changes past the entries
-	fresh   []*entry                  // those with activity to write that the queue has not got yet
+	fresh   []waiting                 // those with activity to write that the queue has not got yet
 	_       [72]byte                  // fills two cache lines, for which two cores would otherwise fight
 }
 
@@ -73,10 +74,10 @@ func (c *cache) check(to *Session, h *TokenHash, now, active int64) verdict {
 	switch {
 	case now >= e.endsAt:
 		v = verdictDue
-	case active != never && active > e.lastActive():
+	case active != never && active > e.lastActive:
 		v = c.touch(s, e, now, active)
 	}
-	*to = e.session
+	e.read(to)
 	s.mu.Unlock()
 	return v
 }
@@ -89,14 +90,16 @@ func (c *cache) touch(s *shard, e *entry, now, active int64) verdict {
 	v := verdictOK
 	if !e.queued {
 		e.queued = true
-		s.fresh = append(s.fresh, e)
-		c.fresh.Store(true) // after the entry is there, or it could be overlooked
-		if now >= e.session.timing().idleAt() {
+		s.fresh = append(s.fresh, e.waiting())
+		if !c.fresh.Load() {
+			c.fresh.Store(true) // after the entry is there, or it could be overlooked
+		}
+		if now >= e.idleAt() {
 			v = verdictRevived
 		}
 	}
-	e.session.LastActive = fromMilli(active)
-	e.endsAt = e.session.timing().endsAt()
+	e.lastActive = active
+	e.endsAt = e.timing.endsAt()
 	return v
 }
 
@@ -129,7 +132,11 @@ func (c *cache) add(r Record, epoch uint64) (full bool) {
 	case len(s.entries) >= c.most && !s.evict():
 		return true
 	}
-	s.entries[r.Hash] = newEntry(r)
+	e := newEntry(r)
+	if user := c.held.Load(); user != nil && *user == r.Session.User.ID {
+		e.hold(true)
+	}
+	s.entries[r.Hash] = e
 	return false
 }
 
@@ -180,13 +187,13 @@ func (c *cache) drop(e *entry) {
 	s := c.lockOf(e)
 	defer s.mu.Unlock()
 	s.epoch++
-	maps.DeleteFunc(s.entries, func(_ TokenHash, other *entry) bool { return other.session.ID == e.session.ID })
+	maps.DeleteFunc(s.entries, func(_ TokenHash, other *entry) bool { return other.id() == e.id() })
 }
 
 // doubt drops the entries of sessions that may have ended, so that the store is asked. Those with activity to write stay:
 // writing it will tell.
 func (c *cache) doubt(ended func(Session) bool) {
-	c.deleteIf(func(e *entry) bool { return !e.queued && ended(e.session) })
+	c.deleteIf(func(e *entry) bool { return !e.queued && ended(e.session()) })
 }
 
 // clear drops all entries but one, whose sessions have ended.
@@ -204,13 +211,36 @@ func (c *cache) clear(but TokenHash) {
 	}
 }
 
-// update changes the entries of all sessions of a user. Those that are due it drops: they have ended, unless activity is
-// on its way to the store, which then knows.
+// hold has activity of a user written before it is acknowledged, until release: whether it came before or after a change
+// of all the user's sessions is then for the store to say. One user is held at a time.
+func (c *cache) hold(user UserID) {
+	c.held.Store(&user) // first, for the entries that come while the others are held one by one
+	c.each(func(e *entry) {
+		if e.user() == user {
+			e.hold(true)
+		}
+	})
+}
+
+// release ends hold without a change.
+func (c *cache) release(user UserID) {
+	c.held.Store(nil)
+	c.each(func(e *entry) {
+		if e.user() == user {
+			e.hold(false)
+		}
+	})
+}
+
+// update ends hold with a change. Sessions that are due it drops: they have ended, unless activity has reached the store
+// meanwhile, which then knows.
 func (c *cache) update(user UserID, now int64, change Change) {
+	c.held.Store(nil)
 	c.deleteIf(func(e *entry) bool {
-		if e.session.User.ID != user {
+		if e.user() != user {
 			return false
 		}
+		e.held = false
 		if now >= e.endsAt {
 			return true
 		}
@@ -226,6 +256,18 @@ func (c *cache) wrote(h TokenHash, t Touch) {
 	s.epoch++
 	if e := s.entries[h]; e != nil {
 		e.wrote(t)
+	}
+}
+
+// each calls f with all entries.
+func (c *cache) each(f func(*entry)) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for _, e := range s.entries {
+			f(e)
+		}
+		s.mu.Unlock()
 	}
 }
 
