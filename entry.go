@@ -2,6 +2,8 @@ package curfew
 
 import (
 	"math"
+	"strings"
+	"sync/atomic"
 	"time"
 	"unique"
 )
@@ -13,89 +15,86 @@ func (t timing) idleAt() int64 { return min(t.lastActive+t.lifetime, t.expiresAt
 
 func (t timing) endsAt() int64 { return min(t.lastActive+t.lifetime+t.grace, t.expiresAt) }
 
+// since returns the timing with activity at another time.
+func (t timing) since(active int64) timing {
+	t.lastActive = active
+	return t
+}
+
 func (s Session) timing() timing {
 	return timing{s.LastActive.UnixMilli(), s.Lifetime.Milliseconds(), s.Grace.Milliseconds(), s.ExpiresAt.UnixMilli()}
 }
 
-// entry is a session in memory. The lock of its shard guards what changes. There may be a million of them, and a check
-// reads one whole: so it fills two cache lines, and has few pointers for the garbage collector to follow.
+// entry is a session in memory. There may be a million of them: they share the strings that are few, and have the others in
+// one allocation. What is atomic and what never changes is read without a lock; that of its shard guards the rest, and all
+// changes.
 type entry struct {
-	timing
-	createdAt, authenticatedAt int64
+	hash       TokenHash
+	endsAt     atomic.Int64            // of the session
+	lastActive atomic.Int64            // of the session
+	changed    atomic.Pointer[Session] // instead of session, once more has changed than its activity
+	session    Session                 // as it was read from the store
 
-	endsAt  int64 // of the session
 	writeAt int64 // from when on activity must be written first
 	written int64 // lastActive as the store has it
-
-	text     string // ID, user's ID, user's name and origin, one after the other
-	fullName string // shared by the user's sessions
-	kind     unique.Handle[kind]
-	cuts     [3]uint32 // where in text one ends and the next begins
-	shard    uint8     // of the cache
-	queued   bool      // newer activity waits to be written
-	held     bool      // activity must be written first while the user's sessions are being changed
-}
-
-// kind is what many sessions have in common.
-type kind struct {
-	credential Credential
-	device     string
+	queued  bool  // newer activity waits to be written
+	held    bool  // activity must be written first while the user's sessions are being changed
+	gone    bool  // from the cache
 }
 
 func newEntry(r Record) *entry {
-	s := r.Session
-	e := &entry{
-		timing: s.timing(), createdAt: s.CreatedAt.UnixMilli(), authenticatedAt: s.AuthenticatedAt.UnixMilli(),
-		written: s.LastActive.UnixMilli(), shard: r.Hash[0],
-		text:     string(s.ID) + string(s.User.ID) + s.User.Name + s.Client.Origin,
-		fullName: unique.Make(s.User.FullName).Value(),
-		kind:     unique.Make(kind{s.Credential, s.Client.Device}),
-	}
-	at := 0
-	for i, n := range [...]int{len(s.ID), len(s.User.ID), len(s.User.Name)} {
-		at += n
-		e.cuts[i] = uint32(at)
-	}
+	e := &entry{hash: r.Hash, session: packed(r.Session), written: r.Session.LastActive.UnixMilli()}
+	e.lastActive.Store(e.written)
 	e.reckon()
 	return e
 }
 
-// read sets s to the session, instead of returning it: copying it is a part of what a check costs.
-func (e *entry) read(s *Session) {
-	kind := e.kind.Value()
-	id, user, name := e.cuts[0], e.cuts[1], e.cuts[2]
-	s.ID = SessionID(e.text[:id])
-	s.User.ID = UserID(e.text[id:user])
-	s.User.Name = e.text[user:name]
-	s.User.FullName = e.fullName
-	s.Credential = kind.credential
-	s.Client.Origin = e.text[name:]
-	s.Client.Device = kind.device
-	s.CreatedAt = fromMilli(e.createdAt)
-	s.AuthenticatedAt = fromMilli(e.authenticatedAt)
-	s.LastActive = fromMilli(e.lastActive)
-	s.Lifetime, s.Grace = milliseconds(e.lifetime), milliseconds(e.grace)
-	s.ExpiresAt = fromMilli(e.expiresAt)
+// state is the session, but for its activity.
+func (e *entry) state() *Session {
+	if s := e.changed.Load(); s != nil {
+		return s
+	}
+	return &e.session
 }
 
-func (e *entry) session() (s Session) {
-	e.read(&s)
+// read sets s to the session, instead of returning it: copying it is a part of what a check costs.
+func (e *entry) read(s *Session) {
+	*s = *e.state()
+	s.LastActive = fromMilli(e.lastActive.Load())
+}
+
+func (e *entry) timing() timing {
+	return e.state().timing().since(e.lastActive.Load())
+}
+
+// packed returns the session with strings that take little room.
+func packed(s Session) Session {
+	all := strings.Join([]string{string(s.ID), string(s.User.ID), s.User.Name, s.Client.Origin}, "")
+	next := func(s string) string {
+		head := all[:len(s)]
+		all = all[len(s):]
+		return head
+	}
+	s.ID = SessionID(next(string(s.ID)))
+	s.User = User{UserID(next(string(s.User.ID))), next(s.User.Name), unique.Make(s.User.FullName).Value()}
+	s.Client = Client{next(s.Client.Origin), unique.Make(s.Client.Device).Value()}
+	s.Credential = unique.Make(s.Credential).Value()
 	return s
 }
 
-// id and user never change, so no lock is needed for them.
-func (e *entry) id() SessionID { return SessionID(e.text[:e.cuts[0]]) }
+func (e *entry) id() SessionID { return e.session.ID }
 
-func (e *entry) user() UserID { return UserID(e.text[e.cuts[0]:e.cuts[1]]) }
+func (e *entry) user() UserID { return e.session.User.ID }
 
 // reckon follows a change of the session's clock, or of what the store knows of it.
 func (e *entry) reckon() {
-	e.endsAt = e.timing.endsAt()
-	switch end := e.storedEnd(); {
+	t := e.timing()
+	e.endsAt.Store(t.endsAt())
+	switch end := t.since(e.written).endsAt(); {
 	case e.held:
 		e.writeAt = math.MinInt64
-	case end < e.expiresAt:
-		e.writeAt = end - writeMargin(milliseconds(e.lifetime)).Milliseconds()
+	case end < t.expiresAt:
+		e.writeAt = end - writeMargin(e.state().Lifetime).Milliseconds()
 	default:
 		e.writeAt = math.MaxInt64
 	}
@@ -107,27 +106,25 @@ func (e *entry) hold(on bool) {
 	e.reckon()
 }
 
-// storedEnd is when the session ends as far as the store knows.
-func (e *entry) storedEnd() int64 {
-	t := e.timing
-	t.lastActive = e.written
-	return t.endsAt()
+// waiting is an entry with activity to write.
+type waiting struct {
+	*entry
+	due int64 // when activity must be in the store: when what it knows is as old as the write interval, or the session over
+	end int64 // when the session is over as far as the store knows
 }
 
-// dueAt is when activity must be in the store: when what it knows is as old as the write interval, or by which the
-// session is over.
-func (e *entry) dueAt() int64 {
-	return min(e.written+writeInterval(milliseconds(e.lifetime)).Milliseconds(), e.storedEnd())
+// wait returns what the queue wants to know of the entry, whose session has the timing.
+func (e *entry) wait(t timing) waiting {
+	end := t.since(e.written).endsAt()
+	return waiting{e, min(e.written+writeInterval(e.state().Lifetime).Milliseconds(), end), end}
 }
 
-// apply makes a change of all the user's sessions.
-func (e *entry) apply(c Change) {
-	if c.Lifetime != nil {
-		e.lifetime = c.Lifetime.Milliseconds()
-	}
-	if c.FullName != nil {
-		e.fullName = unique.Make(*c.FullName).Value()
-	}
+// change changes more of the session than its activity.
+func (e *entry) change(f func(*Session)) {
+	s := *e.state()
+	f(&s)
+	s.User.FullName = unique.Make(s.User.FullName).Value()
+	e.changed.Store(&s)
 	e.reckon()
 }
 
@@ -135,9 +132,10 @@ func (e *entry) apply(c Change) {
 func (e *entry) wrote(t Touch) {
 	at := t.At.UnixMilli()
 	e.written = max(e.written, at)
-	e.lastActive = max(e.lastActive, at)
+	e.lastActive.Store(max(e.lastActive.Load(), at))
 	if t.Authenticated {
-		e.authenticatedAt = max(e.authenticatedAt, at)
+		e.change(func(s *Session) { s.AuthenticatedAt = later(s.AuthenticatedAt, t.At) })
+		return
 	}
 	e.reckon()
 }
@@ -146,10 +144,8 @@ func (e *entry) wrote(t Touch) {
 func (e *entry) flushed(at int64) bool {
 	e.written = max(e.written, at)
 	e.reckon()
-	e.queued = e.lastActive > at
+	e.queued = e.lastActive.Load() > at
 	return e.queued
 }
 
 func fromMilli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
-
-func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -392,7 +392,7 @@ func (m *Manager) List(ctx context.Context, q Query) (Page, error) {
 // refresh brings a record from the store up to the activity that is not yet written.
 func (m *Manager) refresh(r *Record) {
 	m.cache.look(r.Hash, func(e *entry) {
-		r.Session.LastActive = later(r.Session.LastActive, fromMilli(e.lastActive))
+		r.Session.LastActive = later(r.Session.LastActive, fromMilli(e.lastActive.Load()))
 	})
 }
 

@@ -26,14 +26,6 @@ type bucket struct {
 	earliest int64 // no later than the first end that the store knows of their sessions
 }
 
-// waiting is an entry with activity to write: by when, and when its session ends as far as the store knows.
-type waiting struct {
-	*entry
-	due, end int64
-}
-
-func (e *entry) waiting() waiting { return waiting{e, e.dueAt(), e.storedEnd()} }
-
 func newQueue() queue {
 	return queue{buckets: map[int64]*bucket{}, earliest: math.MaxInt64, underway: math.MaxInt64}
 }
@@ -220,9 +212,7 @@ func (m *Manager) flushBatch(ctx context.Context, t take) (int, error) {
 	}
 	touches := make([]Touch, len(batch))
 	for i, e := range batch {
-		s := m.cache.lockOf(e)
-		touches[i] = Touch{ID: e.id(), At: fromMilli(e.lastActive)}
-		s.mu.Unlock()
+		touches[i] = Touch{ID: e.id(), At: fromMilli(e.lastActive.Load())}
 	}
 	live, err := m.store.Touch(ctx, m.clock.Now(), touches)
 	if err != nil {
@@ -238,10 +228,10 @@ func (m *Manager) flushBatch(ctx context.Context, t take) (int, error) {
 // flushed notes that the activity of an entry until at is written.
 func (m *Manager) flushed(e *entry, at int64, live bool) {
 	if !live { // the store knows of an end that this manager didn't make
-		m.cache.drop(e)
+		m.cache.remove(e.hash)
 		return
 	}
-	s := m.cache.lockOf(e)
+	s := m.cache.lock(e.hash)
 	newer := e.flushed(at)
 	s.epoch++ // the entry may be evicted now; who read the session before the activity was written must not bring that back
 	s.mu.Unlock()
@@ -269,8 +259,8 @@ func (m *Manager) collect() {
 // enqueue puts entries back into the queue.
 func (m *Manager) enqueue(entries ...*entry) {
 	for _, e := range entries {
-		s := m.cache.lockOf(e)
-		m.queue.put(e.waiting())
+		s := m.cache.lock(e.hash)
+		m.queue.put(e.wait(e.timing()))
 		s.mu.Unlock()
 	}
 }

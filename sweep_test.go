@@ -12,7 +12,7 @@ func TestQueuePast(t *testing.T) {
 	q := newQueue()
 	for _, at := range []time.Time{start, start.Add(time.Hour)} {
 		e := newEntry(Record{Session: Session{LastActive: at, Lifetime: time.Minute, ExpiresAt: start.Add(24 * time.Hour)}})
-		q.put(e.waiting())
+		q.put(e.wait(e.timing()))
 	}
 	now := start.Add(time.Minute).UnixMilli()
 	if q.isPast(now-1) || !q.isPast(now) {
