@@ -69,7 +69,7 @@ func (db *DB) FindAccount(ctx context.Context, id curfew.UserID, name string) (a
 	if id != "" {
 		where, arg = "id = ?", string(id)
 	}
-	return scanAccount(db.reads.QueryRowContext(ctx, "SELECT "+accountColumns+" FROM account WHERE "+where, arg))
+	return scanAccount(db.lookups.QueryRowContext(ctx, "SELECT "+accountColumns+" FROM account WHERE "+where, arg))
 }
 
 // ListAccounts implements account.Store.

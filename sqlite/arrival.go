@@ -10,38 +10,82 @@ import (
 // one that is not committed yet, or has moved since: then no row is found there.
 type arrivals struct {
 	mu     sync.RWMutex
-	byID   map[curfew.SessionID]int64 // session.seq
-	byHash map[curfew.TokenHash]int64
+	byID   map[curfew.SessionID]*arrival
+	byHash map[curfew.TokenHash]*arrival
+	byUser map[curfew.UserID]*arrival // one of the user's, which leads to the others
+}
+
+type arrival struct {
+	curfew.Key
+	seq        int64    // session.seq
+	prev, next *arrival // of the user
 }
 
 func newArrivals() *arrivals {
-	return &arrivals{byID: map[curfew.SessionID]int64{}, byHash: map[curfew.TokenHash]int64{}}
+	return &arrivals{
+		byID: map[curfew.SessionID]*arrival{}, byHash: map[curfew.TokenHash]*arrival{}, byUser: map[curfew.UserID]*arrival{},
+	}
 }
 
 // seq returns where the session with the hash or, if hash is nil, with the ID is.
 func (a *arrivals) seq(hash *curfew.TokenHash, id curfew.SessionID) (seq int64, ok bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
+	found := a.byID[id]
 	if hash != nil {
-		seq, ok = a.byHash[*hash]
-	} else {
-		seq, ok = a.byID[id]
+		found = a.byHash[*hash]
 	}
-	return seq, ok
+	if found == nil {
+		return 0, false
+	}
+	return found.seq, true
+}
+
+// of returns where the sessions of a user are.
+func (a *arrivals) of(user curfew.UserID) []int64 {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	seqs := []int64{}
+	for x := a.byUser[user]; x != nil; x = x.next {
+		seqs = append(seqs, x.seq)
+	}
+	return seqs
 }
 
 func (a *arrivals) add(k curfew.Key, seq int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.byID[k.ID], a.byHash[k.Hash] = seq, seq
+	x := &arrival{Key: k, seq: seq, next: a.byUser[k.User]}
+	if x.next != nil {
+		x.next.prev = x
+	}
+	a.byID[k.ID], a.byHash[k.Hash], a.byUser[k.User] = x, x, x
 }
 
 func (a *arrivals) remove(keys ...curfew.Key) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, k := range keys {
-		delete(a.byID, k.ID)
-		delete(a.byHash, k.Hash)
+		if x := a.byID[k.ID]; x != nil {
+			a.unlink(x)
+			delete(a.byID, k.ID)
+			delete(a.byHash, k.Hash)
+		}
+	}
+}
+
+// unlink takes an arrival out of those of its user.
+func (a *arrivals) unlink(x *arrival) {
+	if x.next != nil {
+		x.next.prev = x.prev
+	}
+	switch {
+	case x.prev != nil:
+		x.prev.next = x.next
+	case x.next != nil:
+		a.byUser[x.User] = x.next
+	default:
+		delete(a.byUser, x.User)
 	}
 }
 
@@ -55,9 +99,7 @@ func (a *arrivals) len() int {
 func (a *arrivals) has(k curfew.Key) bool {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	_, id := a.byID[k.ID]
-	_, hash := a.byHash[k.Hash]
-	return id || hash
+	return a.byID[k.ID] != nil || a.byHash[k.Hash] != nil
 }
 
 // loadArrivals finds what the last process has left in no index.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"time"
@@ -66,17 +67,14 @@ func (t *tx) insert(r curfew.Record) error {
 
 // makeRoom ends the user's oldest sessions, so that there are fewer than most.
 func (t *tx) makeRoom(now time.Time, user curfew.UserID, most int, refuse bool) ([]curfew.Key, error) {
-	if err := t.index(-1); err != nil { // or each sign-in would look through all arrivals
-		return nil, err
-	}
-	surplus, err := t.rows(ofUser+" AND ends_at > ?", " ORDER BY created_at DESC, id DESC", string(user), milli(now))
-	if err != nil || len(surplus) < most {
+	live, err := t.rowsOf(user, milli(now))
+	if err != nil || len(live) < most {
 		return nil, err
 	}
 	if refuse {
 		return nil, &curfew.Error{Code: curfew.CodeConflict, Message: "too many sessions of this user"}
 	}
-	surplus = surplus[most-1:]
+	surplus := live[:len(live)-most+1]
 	return keys(surplus), t.move(surplus, curfew.Ending{Reason: curfew.ReasonReplaced, At: now})
 }
 
@@ -85,14 +83,26 @@ func (db *DB) Find(ctx context.Context, hash *curfew.TokenHash, id curfew.Sessio
 	fences := *db.writer.tx.published.Load() // before the row: one that is gone by then has been moved
 	if seq, ok := db.writer.tx.arrivals.seq(hash, id); ok {
 		r, err := readFound(db.find.bySeq.QueryRowContext(ctx, seq), fences)
-		if !errors.Is(err, curfew.ErrNoSession) {
-			return r, err
+		// If its row has moved, or never came to be, another one may be there.
+		if err == nil && isWanted(r, hash, id) {
+			return r, nil
+		}
+		if err != nil && !errors.Is(err, curfew.ErrNoSession) {
+			return curfew.Record{}, err
 		}
 	}
 	if hash != nil {
 		return readFound(db.find.byHash.QueryRowContext(ctx, hash[:]), fences)
 	}
 	return readFound(db.find.byID.QueryRowContext(ctx, string(id)), fences)
+}
+
+// isWanted reports whether the record has the hash or, if hash is nil, the ID.
+func isWanted(r curfew.Record, hash *curfew.TokenHash, id curfew.SessionID) bool {
+	if hash != nil {
+		return r.Hash == *hash
+	}
+	return r.Session.ID == id
 }
 
 // find are the statements of Find, which is called for every session that is not in the engine's memory.
@@ -168,7 +178,7 @@ func (t *tx) touch(touch curfew.Touch) (live bool, err error) {
 // Update implements curfew.Store.
 func (db *DB) Update(ctx context.Context, now time.Time, user curfew.UserID, c curfew.Change) error {
 	return db.writer.write(ctx, now, func(t *tx) error {
-		rows, err := t.rows(ofUser+" AND ends_at > ?", "", string(user), milli(now))
+		rows, err := t.rowsOf(user, milli(now))
 		if err != nil {
 			return err
 		}
@@ -226,7 +236,7 @@ func (db *DB) End(ctx context.Context, now time.Time, sel curfew.Selection, e cu
 	if sel.Due {
 		// Most rounds of a sweeper find nothing; those must not cost a commit.
 		var any bool
-		err := db.reads.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM session WHERE indexed = 1 AND ends_at <= ?1) "+
+		err := db.lookups.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM session WHERE indexed = 1 AND ends_at <= ?1) "+
 			"OR EXISTS (SELECT 1 FROM session WHERE indexed = 0 AND ends_at <= ?1)", milli(now)).Scan(&any)
 		if err != nil || !any {
 			return 0, nil, err
@@ -268,9 +278,9 @@ func (t *tx) selected(sel curfew.Selection, now time.Time) (rows []liveRow, err 
 	case len(sel.IDs) > 0:
 		rows, err = t.byIDs(sel.IDs)
 	case sel.User != "":
-		rows, err = t.rows(ofUser, "", string(sel.User))
+		rows, err = t.rowsOf(sel.User, always)
 	case sel.Due:
-		rows, err = t.rows("ends_at <= ?", fmt.Sprintf(" ORDER BY ends_at, id LIMIT %d", dueAtOnce), milli(now))
+		rows, err = t.rowsDue(now)
 	}
 	return slices.DeleteFunc(rows, func(r liveRow) bool {
 		return sel.User != "" && r.User != sel.User || sel.Due && r.endsAt > milli(now) || sel.Except != "" && r.ID == sel.Except
@@ -296,12 +306,29 @@ func list[T any](values []T) string {
 	return string(b)
 }
 
-// rows returns the live sessions for which a condition holds, the arrivals after the others.
-func (t *tx) rows(where, order string, args ...any) ([]liveRow, error) {
-	where += " AND " + beyond
-	args = append(args, t.fences.args()...)
-	rows, err := t.query("SELECT * FROM (SELECT "+keyColumns+" FROM session WHERE indexed = 1 AND "+where+order+") "+
-		"UNION ALL SELECT * FROM (SELECT "+keyColumns+" FROM session WHERE indexed = 0 AND "+where+order+")", append(args, args...)...)
+// always is before any session ends.
+const always = math.MinInt64
+
+// rowsOf returns the live sessions of a user that end after a time, the oldest first.
+func (t *tx) rowsOf(user curfew.UserID, after int64) ([]liveRow, error) {
+	rows, err := t.query("SELECT "+keyColumns+" FROM session WHERE seq IN "+
+		"(SELECT seq FROM session WHERE indexed = 1 AND "+ofUser+" UNION ALL SELECT value FROM json_each(?)) "+
+		"AND user_id = ? AND ends_at > ? AND "+beyond+" ORDER BY created_at, id",
+		slices.Concat([]any{string(user), list(t.arrivals.of(user)), string(user), after}, t.fences.args())...)
+	if err != nil {
+		return nil, err
+	}
+	return scanAll(rows, scanRow)
+}
+
+// rowsDue returns live sessions whose time is over, those in the indexes first.
+func (t *tx) rowsDue(now time.Time) ([]liveRow, error) {
+	from := func(indexed int) string {
+		return fmt.Sprintf("SELECT * FROM (SELECT "+keyColumns+" FROM session WHERE indexed = %d AND ends_at <= ? AND "+beyond+
+			" ORDER BY ends_at, id LIMIT %d)", indexed, dueAtOnce)
+	}
+	args := append([]any{milli(now)}, t.fences.args()...)
+	rows, err := t.query(from(1)+" UNION ALL "+from(0), append(args, args...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -422,7 +449,7 @@ func (db *DB) Forget(ctx context.Context, now, before time.Time) (int, error) {
 // Clock implements curfew.Store.
 func (db *DB) Clock(ctx context.Context) (time.Time, error) {
 	var at int64
-	if err := db.reads.QueryRowContext(ctx, "SELECT at FROM clock").Scan(&at); err != nil || at == 0 {
+	if err := db.lookups.QueryRowContext(ctx, "SELECT at FROM clock").Scan(&at); err != nil || at == 0 {
 		return time.Time{}, err
 	}
 	return fromMilli(at), nil
