@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/curfewhq/curfew"
 )
 
 // Exec runs a statement on the connection that writes, past all that this package sees to.
@@ -121,4 +123,10 @@ func LeftNames(t *testing.T, db *DB) (persons, devices int) {
 		t.Fatal(err)
 	}
 	return persons, devices
+}
+
+// Mislead has look-ups of one session go to the row of another.
+func Mislead(db *DB, from, to curfew.Key) {
+	seq, _ := db.writer.tx.arrivals.seq(&to.Hash, "")
+	db.writer.tx.arrivals.add(from, seq)
 }

@@ -143,6 +143,9 @@ func (db *DB) Count(ctx context.Context, q curfew.Query) (n curfew.Count, err er
 		return n, err
 	}
 	defer view.Rollback()
+	if q.Search == "" && q.User == "" && len(fences) == 0 {
+		return countAll(ctx, view, q)
+	}
 	limit := -1
 	if q.Search != "" {
 		limit = db.effort.count
@@ -163,6 +166,25 @@ func (db *DB) Count(ctx context.Context, q curfew.Query) (n curfew.Count, err er
 		"JOIN person ON no = person_no", args...).Scan(&seen, &n.Sessions, &n.Users)
 	n.MoreSessions = limit > 0 && seen >= limit
 	n.MoreUsers = n.MoreSessions
+	return n, err
+}
+
+// countAll counts all live sessions but one, by the totals of those in the indexes: without what is due there, and with what
+// is not in them yet.
+func countAll(ctx context.Context, view *sql.Tx, q curfew.Query) (n curfew.Count, err error) {
+	err = view.QueryRowContext(ctx, `WITH
+		off AS MATERIALIZED (SELECT person_no, count(*) AS n FROM (
+			SELECT seq, person_no FROM session WHERE indexed = 1 AND ends_at <= ?1
+			UNION SELECT seq, person_no FROM session WHERE indexed = 1 AND id = ?2) GROUP BY person_no),
+		off_user AS MATERIALIZED (SELECT user_id, sum(n) AS n FROM off JOIN person ON no = person_no GROUP BY user_id),
+		arrived AS MATERIALIZED (SELECT user_id, count(*) AS n FROM session
+			WHERE indexed = 0 AND ends_at > ?1 AND id <> ?2 GROUP BY user_id)
+		SELECT
+			sessions - (SELECT ifnull(sum(n), 0) FROM off) + (SELECT ifnull(sum(n), 0) FROM arrived),
+			users - (SELECT count(*) FROM off_user o WHERE n = (SELECT sum(live) FROM person WHERE user_id = o.user_id))
+				+ (SELECT count(*) FROM arrived a WHERE (SELECT ifnull(sum(live), 0) FROM person WHERE user_id = a.user_id)
+					= ifnull((SELECT n FROM off_user WHERE user_id = a.user_id), 0))
+		FROM total`, milli(q.Now), string(q.Except)).Scan(&n.Sessions, &n.Users)
 	return n, err
 }
 
@@ -188,14 +210,12 @@ func tallies(ctx context.Context, view *sql.Tx, fs fences, q curfew.Query, most 
 	return parts, nil
 }
 
-// totals tallies the indexed sessions of persons, without those that are due or not asked for.
+// totals tallies a user's indexed sessions, without those that are due or not asked for.
 func totals(q curfew.Query) []part {
 	person, not, due := &conditions{}, &conditions{}, "ends_at <= ?"
 	person.add("live > 0")
-	if q.User != "" {
-		person.add("user_id = ?", string(q.User))
-		not.add("+"+ofUser, string(q.User))
-	}
+	person.add("user_id = ?", string(q.User))
+	not.add("+"+ofUser, string(q.User))
 	not.add("indexed = 1")
 	parts := []part{
 		{"SELECT no, live, live FROM person" + person.where(), person.args()},

@@ -21,11 +21,12 @@ import (
 
 // DB is an open database: a curfew.Store and an account.Store. Its methods may be called from many goroutines.
 type DB struct {
-	writer *writer
-	reads  *sql.DB
-	find   find
-	lock   *os.File
-	effort effort
+	writer  *writer
+	reads   *sql.DB // for lists and counts, which may be slow
+	lookups *sql.DB // for the rest, which needs not wait for those
+	find    find
+	lock    *os.File
+	effort  effort
 }
 
 var _ curfew.Store = (*DB)(nil)
@@ -78,30 +79,51 @@ func open(ctx context.Context, dir string) (*DB, error) {
 	if err := private(path); err != nil {
 		return nil, err
 	}
-	writes, err := sql.Open("sqlite", dsn(path, "rwc", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", writeCache))
+	db, err := connect(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	writes.SetMaxOpenConns(1)
-	if err := prepare(ctx, writes); err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, errors.Join(err, writes.Close()))
-	}
-	reads, err := sql.Open("sqlite", dsn(path, "rw", "query_only(1)"))
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, errors.Join(err, writes.Close()))
-	}
-	reads.SetMaxOpenConns(8)
-	reads.SetMaxIdleConns(8)
-	find, err := prepareFind(ctx, reads)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, errors.Join(err, reads.Close(), writes.Close()))
-	}
-	w, err := newWriter(ctx, writes)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, errors.Join(err, reads.Close(), writes.Close()))
-	}
-	return &DB{writer: w, reads: reads, find: find, effort: usualEffort}, nil
+	return db, nil
 }
+
+// connect opens the connections to the file.
+func connect(ctx context.Context, path string) (db *DB, err error) {
+	var open []*sql.DB
+	pool := func(size int, dsn string) *sql.DB {
+		p, openErr := sql.Open("sqlite", dsn)
+		if openErr != nil {
+			panic(openErr) // the driver's name is wrong
+		}
+		p.SetMaxOpenConns(size)
+		p.SetMaxIdleConns(size)
+		open = append(open, p)
+		return p
+	}
+	defer func() {
+		if err != nil {
+			for _, p := range open {
+				err = errors.Join(err, p.Close())
+			}
+		}
+	}()
+	writes := pool(1, dsn(path, "rwc", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", writeCache))
+	if err := prepare(ctx, writes); err != nil {
+		return nil, err
+	}
+	db = &DB{effort: usualEffort}
+	db.reads = pool(readers, dsn(path, "rw", "query_only(1)"))
+	db.lookups = pool(readers, dsn(path, "rw", "query_only(1)"))
+	if db.find, err = prepareFind(ctx, db.lookups); err != nil {
+		return nil, err
+	}
+	if db.writer, err = newWriter(ctx, writes); err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+// readers is how many may read at once, for each of two purposes.
+const readers = 4
 
 // writeCache lets the connection that writes keep 64 MB of pages: each row that it moves is in ten places of the file.
 const writeCache = "cache_size(-65536)"
@@ -125,7 +147,7 @@ func prepare(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	// Whatever the version says, what every query needs must be there.
-	if _, err := db.ExecContext(ctx, "SELECT 1 FROM session, history, person_word, device_word, clock, account LIMIT 0"); err != nil {
+	if _, err := db.ExecContext(ctx, "SELECT 1 FROM session, history, person_word, device_word, total, clock, account LIMIT 0"); err != nil {
 		return damaged(err)
 	}
 	var journal string
@@ -149,5 +171,5 @@ func (db *DB) Failed() <-chan struct{} { return db.writer.failed }
 
 // Close finishes what is being written and closes the file.
 func (db *DB) Close() error {
-	return errors.Join(db.writer.close(), db.reads.Close(), db.lock.Close())
+	return errors.Join(db.writer.close(), db.reads.Close(), db.lookups.Close(), db.lock.Close())
 }
