@@ -106,7 +106,7 @@ func connect(ctx context.Context, path string) (db *DB, err error) {
 			}
 		}
 	}()
-	writes := pool(1, dsn(path, "rwc", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", writeCache))
+	writes := pool(1, dsn(path, "rwc", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", writeCache, undoInMemory))
 	if err := prepare(ctx, writes); err != nil {
 		return nil, err
 	}
@@ -127,6 +127,10 @@ const readers = 4
 
 // writeCache lets the connection that writes keep 64 MB of pages: each row that it moves is in ten places of the file.
 const writeCache = "cache_size(-65536)"
+
+// undoInMemory keeps the pages by which a statement or a savepoint is undone in memory: in a file, the default, each costs a
+// system call, and they were a quarter of all the work.
+const undoInMemory = "temp_store(MEMORY)"
 
 func dsn(path, mode string, pragmas ...string) string {
 	q := url.Values{"mode": {mode}, "_pragma": append(pragmas, "busy_timeout(5000)")}

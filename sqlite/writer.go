@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,10 @@ type writer struct {
 
 // groupSize is how many changes one transaction takes at most, so that nobody waits for more than those.
 const groupSize = 512
+
+// jobsAtOnce is how many jobs are done before others may run in between. The scheduler lets a goroutine run for 10 ms, and
+// looks for timers and network input only between two.
+const jobsAtOnce = 16
 
 // job is a change and its outcome.
 type job struct {
@@ -265,7 +270,10 @@ func (t *tx) group(jobs []*job) error {
 	}
 	var latest time.Time
 	changed := false
-	for _, j := range jobs {
+	for i, j := range jobs {
+		if i%jobsAtOnce == jobsAtOnce-1 {
+			runtime.Gosched()
+		}
 		if !j.taken.CompareAndSwap(false, true) {
 			continue
 		}
