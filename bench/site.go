@@ -62,7 +62,24 @@ func (b *bench) copySeed(n int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir, os.CopyFS(dir, os.DirFS(from))
+	return dir, errors.Join(os.CopyFS(dir, os.DirFS(from)), syncFiles(dir))
+}
+
+// syncFiles has what is in a folder on the disk, or commits would wait while the system writes it some time later.
+func syncFiles(dir string) error {
+	files, err := os.ReadDir(dir)
+	for _, file := range files {
+		err = errors.Join(err, syncFile(filepath.Join(dir, file.Name())))
+	}
+	return err
+}
+
+func syncFile(name string) error {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 func openSite(ctx context.Context, dir string, cache int) (*site, error) {
