@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/internal/landing"
 )
 
 const themeCookie = "curfew-theme"
@@ -24,5 +25,5 @@ func (c *console) setTheme(r *request) (answer, error) {
 	if k.Value != "light" && k.Value != "dark" {
 		k.Value, k.MaxAge = "", -1
 	}
-	return answer{location: afterSignIn(r.field("back")), cookie: k}, nil
+	return answer{location: orHome(landing.Path(r.field("back"))), cookie: k}, nil
 }

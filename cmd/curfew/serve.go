@@ -24,6 +24,7 @@ type serveCmd struct {
 	TLSCert      string   `name:"tls-cert" placeholder:"FILE" help:"Certificate chain, PEM. With --tls-key it makes the server speak HTTPS."`
 	TLSKey       string   `name:"tls-key" placeholder:"FILE" help:"Private key, PEM."`
 	TrustedProxy []proxy  `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For, -Proto and -Host are believed. None by default."`
+	CookieDomain domain   `placeholder:"DOMAIN" help:"One sign-in for all hosts of this domain, such as example.com: each of them gets the session cookie."`
 	MaxAge       duration `default:"30d" placeholder:"TIME" help:"Absolute limit: a session ends this long after its start, however active."`
 	MaxSessions  int      `default:"0" placeholder:"N" help:"How many sessions one account may have at once; 0 means any number."`
 	AtMax        string   `default:"end-oldest" enum:"end-oldest,refuse" help:"What a sign-in past --max-sessions does: end-oldest or refuse."`
@@ -100,7 +101,8 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 	address := c.address(listener)
 	setup := console.NewSetup(h.sessions.Now)
 	stopping := make(chan struct{})
-	site := newServer(siteHandler(siteOptions{house: h, setup: setup, log: log, stopping: stopping, trusted: prefixes(c.TrustedProxy)}), log)
+	site := newServer(siteHandler(siteOptions{house: h, setup: setup, log: log, stopping: stopping,
+		edge: curfew.Edge{TrustedProxies: prefixes(c.TrustedProxy), CookieDomain: string(c.CookieDomain)}}), log)
 	control := newServer(httpapi.NewControl(httpapi.ControlOptions{
 		Sessions: h.sessions, Accounts: h.accounts, Logger: log,
 		Status: httpapi.Status{Version: version(), PID: os.Getpid(), Address: address},

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/console"
@@ -20,7 +19,7 @@ type siteOptions struct {
 	setup    *console.Setup
 	log      *slog.Logger
 	stopping <-chan struct{} // closed when the server stops
-	trusted  []netip.Prefix
+	edge     curfew.Edge
 }
 
 // siteHandler is everything that strangers reach, from the outside inwards: who is asking, from where, not across
@@ -32,13 +31,13 @@ func siteHandler(opt siteOptions) http.Handler {
 		Sessions: opt.sessions, Accounts: opt.accounts, Logger: opt.log, Stopping: opt.stopping,
 	}))
 	mux.Handle("/", console.New(console.Options{
-		Sessions: opt.sessions, Accounts: opt.accounts, Setup: opt.setup, Logger: opt.log,
+		Sessions: opt.sessions, Accounts: opt.accounts, Setup: opt.setup, Logger: opt.log, CookieDomain: opt.edge.CookieDomain,
 	}))
 	h := opt.sessions.Authenticate(mux)
 	h = http.MaxBytesHandler(h, maxBody)
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(crossSite))
-	return curfew.TrustProxies(opt.trusted, hardened(protection.Handler(h)))
+	return opt.edge.Handler(hardened(protection.Handler(h)))
 }
 
 // hardened sets the headers that every answer has, whoever gives it. Pages and scripts set more.
