@@ -42,6 +42,14 @@ func (k SessionCookie) Token(h http.Header) (Token, bool) {
 	return ParseToken(value)
 }
 
+// SessionCookieOf returns how the session cookie of the request is called.
+func SessionCookieOf(r *http.Request) SessionCookie {
+	if a, ok := arrivalOf(r); ok {
+		return a.edge.SessionCookie(a.origin.Secure, a.origin.Host)
+	}
+	return SessionCookie{Secure: r.TLS != nil}
+}
+
 // SetCookie hands the token to the client. The cookie has no lifetime of its own: it is gone when the browser is
 // closed (NIST SP 800-63B-4, 5.1), and while it is there the server decides. It is for the request's host or, behind an
 // Edge with a CookieDomain, for all of that domain.
@@ -56,11 +64,11 @@ func ClearCookie(w http.ResponseWriter, r *http.Request) {
 
 // TokenOf returns the token in the request's cookie.
 func TokenOf(r *http.Request) (Token, bool) {
-	return sessionCookieOf(r).Token(r.Header)
+	return SessionCookieOf(r).Token(r.Header)
 }
 
 func newSessionCookie(r *http.Request, value string, maxAge int) *http.Cookie {
-	k := sessionCookieOf(r)
+	k := SessionCookieOf(r)
 	c := NewCookie(r, PlainCookie, value, maxAge)
 	c.Name, c.Domain = k.Name(), k.Domain
 	return c

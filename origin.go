@@ -64,14 +64,6 @@ func isSecure(r *http.Request) bool {
 	return r.TLS != nil
 }
 
-// sessionCookieOf returns how the session cookie of a request is called.
-func sessionCookieOf(r *http.Request) SessionCookie {
-	if a, ok := arrivalOf(r); ok {
-		return a.edge.SessionCookie(a.origin.Secure, a.origin.Host)
-	}
-	return SessionCookie{Secure: r.TLS != nil}
-}
-
 // SessionCookie returns how the session cookie is called for a host, which may have a port, over an encrypted
 // connection or not.
 func (e Edge) SessionCookie(secure bool, host string) SessionCookie {
@@ -126,6 +118,12 @@ func (e Edge) Handler(next http.Handler) http.Handler {
 	})
 }
 
+// Trusts reports whether the request's peer is one of the trusted proxies.
+func (e Edge) Trusts(r *http.Request) bool {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && isTrustedAddr(e.TrustedProxies, a.Addr().Unmap().WithZone(""))
+}
+
 func forwarded(trusted []netip.Prefix, r *http.Request, o Origin) Origin {
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
@@ -154,9 +152,10 @@ func forwarded(trusted []netip.Prefix, r *http.Request, o Origin) Origin {
 
 func isTrusted(trusted []netip.Prefix, addr string) bool {
 	a, err := netip.ParseAddr(addr)
-	if err != nil {
-		return false
-	}
+	return err == nil && isTrustedAddr(trusted, a)
+}
+
+func isTrustedAddr(trusted []netip.Prefix, a netip.Addr) bool {
 	for _, p := range trusted {
 		if p.Contains(a) {
 			return true

@@ -73,7 +73,7 @@ func (g *Gate) decide(d *decision, r *http.Request, a *asked) {
 	if d.rule, d.err = d.app.rule(a.path, a.plain); d.err != nil {
 		return
 	}
-	d.err = g.identify(d, r, a.activity)
+	d.err = g.identify(d, r, a)
 	switch {
 	case d.rule.Access.Public: // who can't be identified is a stranger there
 		if d.err != nil {
@@ -92,11 +92,12 @@ func (g *Gate) app(host string) *App {
 }
 
 // identify finds out who sends the request.
-func (g *Gate) identify(d *decision, r *http.Request, act curfew.Activity) (err error) {
-	token, ok := curfew.TokenOf(r)
+func (g *Gate) identify(d *decision, r *http.Request, a *asked) (err error) {
+	token, ok := a.cookie.Token(r.Header)
 	if !ok {
 		return curfew.ErrNoSession
 	}
+	act := a.activity
 	if d.rule.Passive {
 		act = curfew.Passive
 	}

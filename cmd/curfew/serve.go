@@ -24,6 +24,7 @@ type serveCmd struct {
 	TLSCert      string   `name:"tls-cert" placeholder:"FILE" help:"Certificate chain, PEM. With --tls-key it makes the server speak HTTPS."`
 	TLSKey       string   `name:"tls-key" placeholder:"FILE" help:"Private key, PEM."`
 	TrustedProxy []proxy  `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For, -Proto and -Host are believed. None by default."`
+	ForwardAuth  bool     `help:"Answer proxies that ask at /.curfew/auth whether a request may pass. Needs --trusted-proxy."`
 	CookieDomain domain   `placeholder:"DOMAIN" help:"One sign-in for all hosts of this domain, such as example.com: each of them gets the session cookie."`
 	MaxAge       duration `default:"30d" placeholder:"TIME" help:"Absolute limit: a session ends this long after its start, however active."`
 	MaxSessions  int      `default:"0" placeholder:"N" help:"How many sessions one account may have at once; 0 means any number."`
@@ -43,6 +44,9 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	}
 	if c.MaxAge == 0 || c.KeepHistory == 0 {
 		return usage("--max-age and --keep-history must be more than 0")
+	}
+	if c.ForwardAuth && len(c.TrustedProxy) == 0 {
+		return usage("--forward-auth needs --trusted-proxy: whoever may ask says in whose name, so that must be your proxy alone")
 	}
 	certificate, err := c.certificate()
 	if err != nil {
@@ -101,8 +105,14 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 	address := c.address(listener)
 	setup := console.NewSetup(h.sessions.Now)
 	stopping := make(chan struct{})
-	site := newServer(siteHandler(siteOptions{house: h, setup: setup, log: log, stopping: stopping,
-		edge: curfew.Edge{TrustedProxies: prefixes(c.TrustedProxy), CookieDomain: string(c.CookieDomain)}}), log)
+	handler, err := siteHandler(siteOptions{
+		house: h, setup: setup, log: log, stopping: stopping, forwardAuth: c.ForwardAuth,
+		edge: curfew.Edge{TrustedProxies: prefixes(c.TrustedProxy), CookieDomain: string(c.CookieDomain)},
+	})
+	if err != nil {
+		return errors.Join(err, socket.Close())
+	}
+	site := newServer(handler, log)
 	control := newServer(httpapi.NewControl(httpapi.ControlOptions{
 		Sessions: h.sessions, Accounts: h.accounts, Logger: log,
 		Status: httpapi.Status{Version: version(), PID: os.Getpid(), Address: address},

@@ -20,11 +20,34 @@ type siteOptions struct {
 	log      *slog.Logger
 	stopping <-chan struct{} // closed when the server stops
 	edge     curfew.Edge
+
+	forwardAuth bool // proxies may ask
 }
 
-// siteHandler is everything that strangers reach, from the outside inwards: who is asking, from where, not across
-// sites, not too much.
-func siteHandler(opt siteOptions) http.Handler {
+// siteHandler is everything that strangers reach. What proxies ask goes past the rest: there it would cost more than the
+// answer.
+func siteHandler(opt siteOptions) (http.Handler, error) {
+	pages := pagesHandler(opt)
+	if !opt.forwardAuth {
+		return pages, nil
+	}
+	g, err := gate.New(gate.Options{Sessions: opt.sessions, Apps: []gate.App{{}}, Role: opt.role, Logger: opt.log})
+	if err != nil {
+		return nil, err
+	}
+	auth := g.Auth(opt.edge)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if gate.IsAuth(r) {
+			auth.ServeHTTP(w, r)
+			return
+		}
+		pages.ServeHTTP(w, r)
+	}), nil
+}
+
+// pagesHandler is all pages and the API, from the outside inwards: who is asking, from where, not across sites, not too
+// much.
+func pagesHandler(opt siteOptions) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/.curfew/guard.js", gate.Guard())
 	mux.Handle("/api/", httpapi.New(httpapi.Options{

@@ -1,0 +1,61 @@
+package gate
+
+import (
+	"strings"
+	"unicode"
+)
+
+// ownCookie begins the names of all of Curfew's cookies: the session's has this name, the others go on with a hyphen.
+const ownCookie = "curfew"
+
+// appCookies returns a request's cookies but for Curfew's own, which no app may see, in whatever spelling. It is empty
+// if there are no others.
+func appCookies(lines []string) string {
+	if len(lines) == 1 && !mayHoldOurs(lines[0]) {
+		return lines[0]
+	}
+	var kept []string
+	for _, line := range lines {
+		for pair := range strings.SplitSeq(line, ";") {
+			name, _, _ := strings.Cut(pair, "=")
+			if pair = strings.TrimLeft(pair, " "); pair != "" && !isOwnCookie(name) {
+				kept = append(kept, pair)
+			}
+		}
+	}
+	return strings.Join(kept, "; ")
+}
+
+// mayHoldOurs is a quick look that is wrong on one side only: each name of ours has "few" in it.
+func mayHoldOurs(line string) bool {
+	for {
+		i := strings.IndexAny(line, "fF")
+		if i < 0 {
+			return false
+		}
+		if line = line[i+1:]; len(line) >= 2 && line[0]|0x20 == 'e' && line[1]|0x20 == 'w' {
+			return true
+		}
+	}
+}
+
+// isOwnCookie reports whether some server may read a name as one of ours.
+func isOwnCookie(name string) bool {
+	name = strings.TrimFunc(name, isPadding)
+	for _, prefix := range []string{"__Host-", "__Secure-"} {
+		if hasFold(name, prefix) {
+			name = name[len(prefix):]
+			break
+		}
+	}
+	return hasFold(name, ownCookie) && (len(name) == len(ownCookie) || name[len(ownCookie)] == '-')
+}
+
+func hasFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+// isPadding is what lenient parsers strip from a name.
+func isPadding(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || r == '"' || r == '$'
+}
