@@ -25,10 +25,14 @@ func localPath(s string) string {
 
 func unsafeInPath(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' || r == '\uFFFD' }
 
-// afterSignIn is where a sign-in leads: to the page that was asked for, if it is on this site.
-func afterSignIn(next string) string {
+// afterSignIn is where a sign-in leads: to the page that was asked for, if it is on this host. Else where an app is at the
+// root it leads there, and where we are to our own first page.
+func (r *request) afterSignIn(next string) string {
 	if p := localPath(next); p != "" {
 		return p
+	}
+	if r.base() != "" {
+		return "/"
 	}
 	return homePath
 }
