@@ -24,7 +24,7 @@ func (*signInPage) file() string { return "signin" }
 func (c *console) signInForm(r *request) (answer, error) {
 	next := c.next(r, r.URL.Query().Get("next"))
 	if r.absent == nil {
-		return answer{location: orHome(next)}, nil
+		return answer{away: r.afterSignIn(next)}, nil
 	}
 	if !signedOut(r.absent) {
 		return answer{}, r.absent
@@ -36,15 +36,15 @@ func (c *console) signInForm(r *request) (answer, error) {
 	if empty {
 		return answer{location: "/setup"}, nil
 	}
-	p := newSignInPage("", next)
+	p := newSignInPage(r, "", next)
 	if ended, ok := endedOf(r.absent); ok {
 		p.Ended = endedText(ended, "Your", r.clock)
 	}
 	return answer{page: p, formTo: landing.Origin(next)}, nil
 }
 
-func newSignInPage(username, next string) *signInPage {
-	return &signInPage{frame: frame{Title: "Sign in", Here: signInPath(next)}, Username: username, Next: next}
+func newSignInPage(r *request, username, next string) *signInPage {
+	return &signInPage{frame: frame{Title: "Sign in", Here: r.signInPath(next)}, Username: username, Next: next}
 }
 
 func (c *console) signIn(r *request) (answer, error) {
@@ -59,7 +59,7 @@ func (c *console) signIn(r *request) (answer, error) {
 		return c.signInRefused(r, err)
 	}
 	c.leave(r)
-	return answer{location: orHome(c.next(r, r.field("next"))), token: &token, device: &device}, nil
+	return answer{away: r.afterSignIn(c.next(r, r.field("next"))), token: &token, device: &device}, nil
 }
 
 // leave ends the session in which somebody signs in anew. The new one stands already, so a failure only leaves the old
@@ -76,7 +76,7 @@ func (c *console) leave(r *request) {
 
 // signInRefused shows the form again. Whatever was wrong with name and password, it says the same.
 func (c *console) signInRefused(r *request, err error) (answer, error) {
-	p := newSignInPage(r.field("username"), c.next(r, r.field("next")))
+	p := newSignInPage(r, r.field("username"), c.next(r, r.field("next")))
 	a := answer{page: p, formTo: landing.Origin(p.Next)}
 	var e *curfew.Error
 	errors.As(err, &e)

@@ -2,7 +2,9 @@
 // server decides about the session; this script only tells and asks. It runs in any page, so it needs nothing of
 // that page, and no more of its Content-Security-Policy than script-src and connect-src 'self'.
 //
-//   <script src="/.curfew/guard.js" defer data-session="/api/v1/session" data-signin="/signin" data-signout="/signout"></script>
+//   <script src="/.curfew/guard.js" defer></script>
+//
+// The data attributes session, signin and signout say where these are, if not below /.curfew.
 //
 // It dispatches on document: curfew:state (detail: the session as the server told it), curfew:sessions (sessions that
 // this person may see have changed), curfew:stream (detail.live: whether changes arrive by themselves), curfew:leaving
@@ -10,7 +12,7 @@
 (() => {
   'use strict';
 
-  const { session: SESSION = '/api/v1/session', signin: SIGNIN = '/signin', signout: SIGNOUT = '/signout' } =
+  const { session: SESSION = '/.curfew/api/v1/session', signin: SIGNIN = '/.curfew/signin', signout: SIGNOUT = '/.curfew/signout' } =
     document.currentScript?.dataset ?? {};
 
   const REPORT_EVERY = 5_000; // ms; well below the shortest lifetime, 30 s
