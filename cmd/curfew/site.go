@@ -9,6 +9,7 @@ import (
 	"github.com/curfewhq/curfew/console"
 	"github.com/curfewhq/curfew/gate"
 	"github.com/curfewhq/curfew/httpapi"
+	"github.com/curfewhq/curfew/internal/mount"
 )
 
 // maxBody is the most that a request's body may hold. No form or document of ours comes near.
@@ -49,6 +50,7 @@ func siteHandler(opt siteOptions) (http.Handler, error) {
 // much.
 func pagesHandler(opt siteOptions) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle(mount.Base+"/", mount.Under(mux))
 	mux.Handle("/.curfew/guard.js", gate.Guard())
 	mux.Handle("/api/", httpapi.New(httpapi.Options{
 		Sessions: opt.sessions, Accounts: opt.accounts, Logger: opt.log, Stopping: opt.stopping,
