@@ -112,7 +112,7 @@ func TestAppCheck(t *testing.T) {
 		"two for one host": {{Host: "a"}, {Host: "a"}},
 		"two for the rest": {{}, {}},
 	} {
-		if checkApps(apps) == nil {
+		if CheckApps(apps) == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

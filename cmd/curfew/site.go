@@ -10,6 +10,7 @@ import (
 	"github.com/curfewhq/curfew/console"
 	"github.com/curfewhq/curfew/gate"
 	"github.com/curfewhq/curfew/httpapi"
+	"github.com/curfewhq/curfew/internal/mount"
 )
 
 // maxBody is the most that a request's body may hold. No form or document of ours comes near.
@@ -17,28 +18,49 @@ const maxBody = 64 << 10
 
 type siteOptions struct {
 	*house
+	gate     *gate.Gate
 	setup    *console.Setup
 	log      *slog.Logger
 	stopping <-chan struct{} // closed when the server stops
 	trusted  []netip.Prefix
 }
 
-// siteHandler is everything that strangers reach, from the outside inwards: who is asking, from where, not across
-// sites, not too much.
+// siteHandler is everything that strangers reach.
 func siteHandler(opt siteOptions) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/.curfew/guard.js", gate.Guard())
-	mux.Handle("/api/", httpapi.New(httpapi.Options{
+	api := httpapi.New(httpapi.Options{
 		Sessions: opt.sessions, Accounts: opt.accounts, Logger: opt.log, Stopping: opt.stopping,
-	}))
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/guard.js", gate.Guard())
+	mux.Handle("/api/", api)
+	mux.Handle("/api", api) // else the mux redirects, and knows no base
 	mux.Handle("/", console.New(console.Options{
 		Sessions: opt.sessions, Accounts: opt.accounts, Setup: opt.setup, Logger: opt.log,
 	}))
-	h := opt.sessions.Authenticate(mux)
-	h = http.MaxBytesHandler(h, maxBody)
+	return curfew.TrustProxies(opt.trusted, opt.split(opt.own(mux), opt.own(mount.Under(mux)), opt.gate.Proxy()))
+}
+
+// split sends each request to Curfew below its base, to an app where the host has one, and else to Curfew too.
+func (opt siteOptions) split(root, below, apps http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case mount.Has(r.URL.Path):
+			below.ServeHTTP(w, r)
+		case opt.gate.Serves(r.Host):
+			apps.ServeHTTP(w, r)
+		default:
+			root.ServeHTTP(w, r)
+		}
+	})
+}
+
+// own puts around what is Curfew's own what apps do as they like: from which sites requests may come, how large they may
+// be, and what browsers may do with the answers.
+func (opt siteOptions) own(h http.Handler) http.Handler {
+	h = http.MaxBytesHandler(opt.sessions.Authenticate(h), maxBody)
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(crossSite))
-	return curfew.TrustProxies(opt.trusted, hardened(protection.Handler(h)))
+	return hardened(protection.Handler(h))
 }
 
 // hardened sets the headers that every answer has, whoever gives it. Pages and scripts set more.
