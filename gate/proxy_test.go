@@ -650,7 +650,7 @@ func TestCut(t *testing.T) {
 			default:
 			}
 			f.end()
-			late := time.After(time.Second)
+			late := time.After(slower * time.Second)
 			for range 4 {
 				select {
 				case err := <-errs:
