@@ -66,21 +66,26 @@ const PassiveHeader = "Curfew-Passive"
 // prefetches are passive, so that a page which polls goes idle; and so is a navigation that another site causes without
 // a person's click.
 func ActivityOf(r *http.Request) Activity {
+	return ActivityIn(r.Method, r.Header)
+}
+
+// ActivityIn is ActivityOf for a request that a proxy asks about, with its method and header.
+func ActivityIn(method string, h http.Header) Activity {
 	switch {
-	case isPrefetch(r.Header), first(r.Header, PassiveHeader) != "":
+	case isPrefetch(h), first(h, PassiveHeader) != "":
 		return Passive
-	case r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions:
+	case method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions:
 		return Active
-	case first(r.Header, "Accept") == "text/event-stream":
+	case first(h, "Accept") == "text/event-stream":
 		return Passive
 	}
-	mode, site, dest := first(r.Header, "Sec-Fetch-Mode"), first(r.Header, "Sec-Fetch-Site"), first(r.Header, "Sec-Fetch-Dest")
+	mode, site, dest := first(h, "Sec-Fetch-Mode"), first(h, "Sec-Fetch-Site"), first(h, "Sec-Fetch-Dest")
 	if mode == "" && site == "" && dest == "" {
 		return Active
 	}
 	elsewhere := site == "cross-site" || site == "same-site"
 	return Activity(mode == "navigate" && (dest == "document" || dest == "") &&
-		(!elsewhere || first(r.Header, "Sec-Fetch-User") == "?1"))
+		(!elsewhere || first(h, "Sec-Fetch-User") == "?1"))
 }
 
 func isPrefetch(h http.Header) bool {

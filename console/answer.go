@@ -7,10 +7,12 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/internal/landing"
 )
 
 // answer is what a handler wants to be done: show a page or go to a location.
@@ -24,6 +26,7 @@ type answer struct {
 	device     *account.Device // likewise
 	signedOut  bool            // take the token away, and what the browser has cached
 	cookie     *http.Cookie
+	formTo     string // another origin to which the page's forms may lead; empty: none
 	retryAfter time.Duration
 }
 
@@ -68,7 +71,7 @@ func (r *request) toSignIn() answer {
 	next := r.base() + r.URL.RequestURI()
 	switch {
 	case r.fragment:
-		next = localPath(currentPath(r.Request))
+		next = landing.Path(currentPath(r.Request))
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		next = ""
 	}
@@ -101,6 +104,9 @@ func (c *console) write(w http.ResponseWriter, r *request, a answer) error {
 	var b bytes.Buffer
 	if err := c.pages[r.base()][a.page.file()].Execute(&b, a.page); err != nil {
 		return err
+	}
+	if a.formTo != "" {
+		w.Header().Set("Content-Security-Policy", strings.Replace(contentPolicy, "form-action 'self'", "form-action 'self' "+a.formTo, 1))
 	}
 	c.setCookies(w, r, a)
 	if a.retryAfter > 0 {

@@ -17,6 +17,11 @@ type Options struct {
 	Accounts *account.Service
 	Setup    *Setup       // nil: the first account can't be made here
 	Logger   *slog.Logger // nil means slog.Default()
+
+	// AppHosts and CookieDomain are where a sign-in may lead besides its own host: to a host of the list or, if there is
+	// a domain, of it. They are in lower case. A host without a port is meant at the port at which the console is reached.
+	AppHosts     []string
+	CookieDomain string
 }
 
 type console struct {
@@ -26,7 +31,7 @@ type console struct {
 	zones  zones
 }
 
-// New returns the console. The handlers around it must be, from the outside: curfew.TrustProxies,
+// New returns the console. The handlers around it must be, from the outside: curfew.Edge's,
 // http.CrossOriginProtection, Manager.Authenticate and, where it is not at the root of its host, mount.Under.
 func New(opt Options) http.Handler {
 	if opt.Logger == nil {

@@ -19,6 +19,7 @@ type asked struct {
 	uri      string // path and query as they were sent, to come back to
 	page     bool   // a navigation: somebody waits for a page, and can be led to sign-in
 	activity curfew.Activity
+	cookie   curfew.SessionCookie // how its session cookie is called
 }
 
 // newAsked makes a request canonical. Uri is a path with its query, as a request line has it. It returns an error of
@@ -44,21 +45,21 @@ func askedOf(r *http.Request) (asked, error) {
 		uri = r.URL.RequestURI()
 	}
 	a, err := newAsked(r.Method, curfew.OriginOf(r).Secure, r.Host, uri)
-	a.page, a.activity = isNavigation(r), curfew.ActivityOf(r)
+	a.page, a.activity, a.cookie = isNavigation(r.Method, r.Header), curfew.ActivityOf(r), curfew.SessionCookieOf(r)
 	return a, err
 }
 
 // isNavigation tells a page that somebody waits for from what scripts ask. Browsers say it by Fetch Metadata; over plain
 // HTTP, where they don't, the Accept header tells.
-func isNavigation(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+func isNavigation(method string, h http.Header) bool {
+	if method != http.MethodGet && method != http.MethodHead {
 		return false
 	}
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+	if mode := h.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate"
 	}
-	return strings.Contains(r.Header.Get("Accept"), "text/html") && r.Header.Get("Upgrade") == "" &&
-		r.Header.Get("X-Requested-With") == "" && r.Header.Get(curfew.PassiveHeader) == ""
+	return strings.Contains(h.Get("Accept"), "text/html") && h.Get("Upgrade") == "" &&
+		h.Get("X-Requested-With") == "" && h.Get(curfew.PassiveHeader) == ""
 }
 
 // canonicalHost returns a host in lower case, without port and final dot, if it is a name or an address.

@@ -160,7 +160,7 @@ func TestNavigation(t *testing.T) {
 		for i := 0; i < len(tt.header); i += 2 {
 			r.Header.Set(tt.header[i], tt.header[i+1])
 		}
-		if got := isNavigation(r); got != tt.want {
+		if got := isNavigation(r.Method, r.Header); got != tt.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

@@ -52,10 +52,14 @@ func New(opt Options) (*Gate, error) {
 	return g, nil
 }
 
-// Serves reports whether an app is served under the host.
+// Serves reports whether the proxy serves an app under the host.
 func (g *Gate) Serves(host string) bool {
 	host, ok := canonicalHost(host)
-	return ok && g.app(host) != nil
+	if !ok {
+		return false
+	}
+	app := g.app(host)
+	return app != nil && app.Upstream != nil
 }
 
 // Close cuts all that is still open. It is for when the server stops: what goes on for ever would hold it up.
@@ -94,7 +98,7 @@ func (g *Gate) decide(d *decision, r *http.Request, a *asked) {
 	if d.rule, d.err = d.app.rule(a.path, a.plain); d.err != nil {
 		return
 	}
-	d.err = g.identify(d, r, a.activity)
+	d.err = g.identify(d, r, a)
 	switch {
 	case d.rule.Access.Public: // who can't be identified is a stranger there
 		if d.err != nil {
@@ -113,11 +117,12 @@ func (g *Gate) app(host string) *App {
 }
 
 // identify finds out who sends the request.
-func (g *Gate) identify(d *decision, r *http.Request, act curfew.Activity) (err error) {
-	token, ok := curfew.TokenOf(r)
+func (g *Gate) identify(d *decision, r *http.Request, a *asked) (err error) {
+	token, ok := a.cookie.Token(r.Header)
 	if !ok {
 		return curfew.ErrNoSession
 	}
+	act := a.activity
 	if d.rule.Passive {
 		act = curfew.Passive
 	}

@@ -36,20 +36,27 @@ func setForwarded(h http.Header, o curfew.Origin) {
 	set(h, "X-Forwarded-Host", o.Host)
 }
 
-// set sets a header that is spelled as servers spell it. It leaves out what no header can hold.
+// set sets a header that is spelled as servers spell it, if there is anything to say.
 func set(h http.Header, name, value string) {
-	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		value = strings.Map(func(r rune) rune {
-			if r < ' ' || r == 0x7f {
-				return -1
-			}
-			return r
-		}, value)
-	}
-	if value != "" {
+	if value = clean(value); value != "" {
 		h[name] = []string{value}
 	}
 }
+
+// clean leaves out what no header can hold.
+func clean(value string) string {
+	if !strings.ContainsFunc(value, isControl) {
+		return value
+	}
+	return strings.Map(func(r rune) rune {
+		if isControl(r) {
+			return -1
+		}
+		return r
+	}, value)
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 func stripIdentity(h http.Header) {
 	for name := range h {

@@ -88,7 +88,7 @@ func (q *passage) rewrite(in, out *http.Request) {
 // answer takes out of the app's answer what it must not say.
 func (q *passage) answer(res *http.Response) error {
 	if cookies := res.Header["Set-Cookie"]; len(cookies) > 0 {
-		res.Header["Set-Cookie"] = slices.DeleteFunc(cookies, setsOurs)
+		res.Header["Set-Cookie"] = slices.DeleteFunc(cookies, setsOwnCookie)
 	}
 	q.length = res.ContentLength
 	return nil

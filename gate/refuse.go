@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/curfewhq/curfew"
 )
@@ -18,88 +19,62 @@ type statusError struct {
 
 func (e *statusError) Error() string { return e.detail }
 
-// refuse answers a request that does not get through: it leads to sign-in whoever waits for a page and is signed out, and
-// tells all others why.
-func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, a *asked, err error) {
-	h, status := w.Header(), statusOf(err)
-	h.Set("Cache-Control", "no-store")
-	if status == http.StatusUnauthorized && a.page && isTop(r) {
-		h.Set("Location", g.signIn(a.uri))
-		w.WriteHeader(http.StatusSeeOther)
-		return
+// signIn leads to the sign-in page and from there to the path and query that were asked for.
+func (g *Gate) signIn(uri string) string {
+	separator := "?"
+	if strings.Contains(g.SignIn, "?") {
+		separator = "&"
 	}
-	switch status {
-	case http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", "Cookie")
-	case http.StatusServiceUnavailable:
-		g.Logger.WarnContext(r.Context(), "nobody knows whether a request may pass", "path", a.path, "error", err)
-		h.Set("Retry-After", "5")
-	}
-	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	p := problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detailOf(status, err), SignIn: g.SignIn}
-	if a.page {
-		p.page(w)
-	} else {
-		p.document(w)
-	}
+	return g.SignIn + separator + "next=" + url.QueryEscape(uri)
 }
 
-// signIn is where to sign in, and to come back from.
-func (g *Gate) signIn(next string) string {
-	u, err := url.Parse(g.SignIn)
-	if err != nil {
-		return g.SignIn
-	}
-	q := u.Query()
-	q.Set("next", next)
-	u.RawQuery = q.Encode()
-	return u.String()
-}
-
-// isTop reports whether a page is for a window and not for a frame in one, where no sign-in page may be.
-func isTop(r *http.Request) bool {
-	dest := r.Header.Get("Sec-Fetch-Dest")
-	return dest == "" || dest == "document"
-}
-
-// detailOf says what strangers may know.
-func detailOf(status int, err error) string {
-	own, isOurs := errors.AsType[*curfew.Error](err)
-	other, hasStatus := errors.AsType[*statusError](err)
-	switch {
-	case hasStatus:
-		return other.detail
-	case status == http.StatusUnauthorized:
-		return "sign in first"
-	case status == http.StatusServiceUnavailable:
-		return "nobody knows at the moment who is signed in; nobody is let in until then"
-	case status == http.StatusForbidden && !errors.Is(err, errDenied):
-		return "this account may use nothing here"
-	case isOurs:
-		return own.Message
-	default:
-		return ""
-	}
-}
-
-// problem is a problem document (RFC 9457).
+// problem is the document that says why a request does not pass (RFC 9457).
 type problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
-	SignIn string `json:"-"`
+	SignIn string `json:"-"` // for who is signed out and reads a page
 }
 
-func (p problem) document(w http.ResponseWriter) {
-	text, err := json.Marshal(p)
-	if err != nil {
-		panic(err) // it has strings and a number
+func newProblem(status int, err error) problem {
+	return problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail(err)}
+}
+
+// refuse says to a program why a request does not pass. A Location is the caller's to set.
+func refuse(w http.ResponseWriter, status int, err error) {
+	setRefused(w.Header(), status)
+	if status == http.StatusSeeOther {
+		w.WriteHeader(status)
+		return
 	}
+	body, _ := json.Marshal(newProblem(status, err)) // it holds nothing that could fail
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(p.Status)
-	w.Write(append(text, '\n')) // a client that has gone is not our concern
+	w.WriteHeader(status)
+	w.Write(append(body, '\n')) // a client that has left needs no answer
+}
+
+// refusePage says it to a person.
+func refusePage(w http.ResponseWriter, status int, err error, signIn string) {
+	h := w.Header()
+	setRefused(h, status)
+	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'")
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	p := newProblem(status, err)
+	p.SignIn = signIn
+	problemPage.Execute(w, p) // likewise
+}
+
+func setRefused(h http.Header, status int) {
+	h["Cache-Control"] = noStore
+	h.Set("X-Content-Type-Options", "nosniff")
+	switch status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", "Cookie")
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", "5")
+	}
 }
 
 var problemPage = template.Must(template.New("problem").Parse(`<!doctype html>
@@ -116,8 +91,46 @@ var problemPage = template.Must(template.New("problem").Parse(`<!doctype html>
 </html>
 `))
 
-func (p problem) page(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(p.Status)
-	problemPage.Execute(w, p) // likewise
+// detail is what strangers may read of an error.
+func detail(err error) string {
+	if own, ok := errors.AsType[*statusError](err); ok {
+		return own.detail
+	}
+	var e *curfew.Error
+	switch code := curfew.ErrorCode(err); {
+	case code == curfew.CodeEnded:
+		return "the session has ended; sign in again"
+	case errors.Is(err, curfew.ErrNoSession):
+		return "sign in first"
+	case (code == curfew.CodeInvalid || code == curfew.CodeDenied || errors.Is(err, errNoApp)) && errors.As(err, &e):
+		return e.Message
+	case code == curfew.CodeNotFound:
+		return "sign in first"
+	default:
+		return "nobody knows at the moment who may pass; try again in a few seconds"
+	}
+}
+
+// refuse answers a request that does not get through: it leads to sign-in whoever waits for a page and is signed out, and
+// tells all others why.
+func (p *proxy) refuse(w http.ResponseWriter, r *http.Request, a *asked, err error) {
+	status := statusOf(err)
+	if status == http.StatusServiceUnavailable {
+		p.Logger.WarnContext(r.Context(), "a request was refused: nobody knows whether it may pass", "host", a.host, "path", a.path, "error", err)
+	}
+	switch {
+	case status == http.StatusUnauthorized && a.page && isTop(r):
+		w.Header().Set("Location", p.signIn(a.uri))
+		refuse(w, http.StatusSeeOther, err)
+	case a.page:
+		refusePage(w, status, err, p.SignIn)
+	default:
+		refuse(w, status, err)
+	}
+}
+
+// isTop reports whether a page is for a window and not for a frame in one, where no sign-in page may be.
+func isTop(r *http.Request) bool {
+	dest := r.Header.Get("Sec-Fetch-Dest")
+	return dest == "" || dest == "document"
 }

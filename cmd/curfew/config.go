@@ -64,8 +64,8 @@ func (u *upstreamURL) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// readConfig reads a file. Its errors name file, line and key.
-func readConfig(file string) (config, []gate.App, error) {
+// readConfig reads a file. Its errors name file, line and key. With forwardAuth an app need not have an upstream.
+func readConfig(file string, forwardAuth bool) (config, []gate.App, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return config{}, nil, usage("--config: " + err.Error())
@@ -75,7 +75,7 @@ func readConfig(file string) (config, []gate.App, error) {
 	if err := d.Decode(&c); err != nil {
 		return config{}, nil, decodeError(file, err)
 	}
-	apps, key, err := c.apps()
+	apps, key, err := c.apps(forwardAuth)
 	if err != nil {
 		return config{}, nil, configError(file, lineOf(text, key), key, err.Error())
 	}
@@ -105,11 +105,11 @@ func configError(file string, line int, key, message string) error {
 
 // apps returns the apps, or the key of what is wrong with one. They are checked one after the other, so that the first
 // that can't be added is the one to name.
-func (c config) apps() (apps []gate.App, key string, err error) {
+func (c config) apps(forwardAuth bool) (apps []gate.App, key string, err error) {
 	for i, a := range c.Apps {
 		app := gate.App{Host: a.Host, Upstream: a.Upstream.URL, OwnHost: a.OwnHost, NoGuard: isOff(a.Guard)}
-		if app.Upstream == nil {
-			return nil, fmt.Sprintf("app[%d].upstream", i), errors.New("is missing")
+		if app.Upstream == nil && !forwardAuth {
+			return nil, fmt.Sprintf("app[%d].upstream", i), errors.New("is missing; only an app that another proxy serves, with --forward-auth, is without")
 		}
 		if err := gate.CheckApps(append(apps, app)); err != nil {
 			return nil, fmt.Sprintf("app[%d].%s", i, fieldOf(err)), unnamed(err)

@@ -45,23 +45,14 @@ func openHouse(ctx context.Context, d dataFlags, policy curfew.Policy, log *slog
 	return &house{db, sessions, account.New(db, sessions, account.Options{Logger: log})}, nil
 }
 
-// role is what the account of a session may do at this moment. A session whose account is gone or disabled ends here: the
-// account service ends them too, so this is the second lock on the door.
+// role returns what the session's user may do at this moment. An account that is gone or disabled has no session; the account
+// service ends them too, so this is the second lock on the door.
 func (h *house) role(ctx context.Context, s curfew.Session) (string, error) {
 	a, err := h.accounts.Get(ctx, s.User.ID)
-	why := curfew.ReasonAccountDisabled
-	switch {
-	case curfew.ErrorCode(err) == curfew.CodeNotFound:
-		why = curfew.ReasonAccountDeleted
-	case err != nil:
-		return "", err
-	case a.Enabled:
-		return string(a.Role), nil
+	if err == nil && !a.Enabled {
+		err = account.ErrNoAccount
 	}
-	if _, err := h.sessions.End(ctx, s.ID, curfew.Ending{Reason: why}); err != nil {
-		return "", err
-	}
-	return "", curfew.ErrNoSession
+	return string(a.Role), err
 }
 
 // Close writes what is still in memory.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -28,6 +29,8 @@ type serveCmd struct {
 	TLSCert      string     `name:"tls-cert" placeholder:"FILE" help:"Certificate chain, PEM. With --tls-key it makes the server speak HTTPS."`
 	TLSKey       string     `name:"tls-key" placeholder:"FILE" help:"Private key, PEM."`
 	TrustedProxy []proxy    `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For, -Proto and -Host are believed. None by default."`
+	ForwardAuth  bool       `help:"Answer proxies that ask at /.curfew/auth whether a request may pass. Needs --trusted-proxy."`
+	CookieDomain domain     `placeholder:"DOMAIN" help:"One sign-in for all hosts of this domain, such as example.com: each of them gets the session cookie."`
 	MaxAge       duration   `default:"30d" placeholder:"TIME" help:"Absolute limit: a session ends this long after its start, however active."`
 	MaxSessions  int        `default:"0" placeholder:"N" help:"How many sessions one account may have at once; 0 means any number."`
 	AtMax        string     `default:"end-oldest" enum:"end-oldest,refuse" help:"What a sign-in past --max-sessions does: end-oldest or refuse."`
@@ -54,6 +57,9 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	apps, trusted, err := c.apps()
 	if err != nil {
 		return err
+	}
+	if c.ForwardAuth && len(trusted) == 0 {
+		return usage("--forward-auth needs --trusted-proxy: whoever may ask says in whose name, so that must be your proxy alone")
 	}
 	certificate, err := c.certificate()
 	if err != nil {
@@ -96,7 +102,7 @@ func (c serveCmd) apps() ([]gate.App, []proxy, error) {
 		apps = append(apps, gate.App(u))
 	}
 	if c.Config != "" {
-		file, more, err := readConfig(c.Config)
+		file, more, err := readConfig(c.Config, c.ForwardAuth)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -107,6 +113,9 @@ func (c serveCmd) apps() ([]gate.App, []proxy, error) {
 	}
 	if err := gate.CheckApps(apps); err != nil {
 		return nil, nil, usage("--upstream: " + err.Error())
+	}
+	if c.ForwardAuth && !slices.ContainsFunc(apps, func(a gate.App) bool { return a.Upstream == nil || a.Host == "" }) {
+		apps = append(apps, gate.App{}) // proxies may ask for any host
 	}
 	return apps, trusted, nil
 }
@@ -143,7 +152,10 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 	}
 	setup := console.NewSetup(h.sessions.Now)
 	stopping := make(chan struct{})
-	site := newServer(siteHandler(siteOptions{house: h, gate: gates, setup: setup, log: log, stopping: stopping, trusted: prefixes(c.TrustedProxy)}), log)
+	site := newServer(siteHandler(siteOptions{
+		house: h, gate: gates, setup: setup, log: log, stopping: stopping, forwardAuth: c.ForwardAuth,
+		edge: curfew.Edge{TrustedProxies: prefixes(c.TrustedProxy), CookieDomain: string(c.CookieDomain)},
+	}), log)
 	control := newServer(httpapi.NewControl(httpapi.ControlOptions{
 		Sessions: h.sessions, Accounts: h.accounts, Logger: log,
 		Status: httpapi.Status{Version: version(), PID: os.Getpid(), Address: address},

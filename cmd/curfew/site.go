@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/console"
@@ -22,7 +21,9 @@ type siteOptions struct {
 	setup    *console.Setup
 	log      *slog.Logger
 	stopping <-chan struct{} // closed when the server stops
-	trusted  []netip.Prefix
+	edge     curfew.Edge
+
+	forwardAuth bool // proxies may ask
 }
 
 // siteHandler is everything that strangers reach.
@@ -35,9 +36,24 @@ func siteHandler(opt siteOptions) http.Handler {
 	mux.Handle("/api/", api)
 	mux.Handle("/api", api) // else the mux redirects, and knows no base
 	mux.Handle("/", console.New(console.Options{
-		Sessions: opt.sessions, Accounts: opt.accounts, Setup: opt.setup, Logger: opt.log,
+		Sessions: opt.sessions, Accounts: opt.accounts, Setup: opt.setup, Logger: opt.log, CookieDomain: opt.edge.CookieDomain,
 	}))
-	return curfew.TrustProxies(opt.trusted, opt.split(opt.own(mux), opt.own(mount.Under(mux)), opt.gate.Proxy()))
+	site := opt.edge.Handler(opt.split(opt.own(mux), opt.own(mount.Under(mux)), opt.gate.Proxy()))
+	if opt.forwardAuth {
+		return opt.beside(opt.gate.Auth(opt.edge), site)
+	}
+	return site
+}
+
+// beside lets what proxies ask go past the rest: there it would cost more than the answer.
+func (opt siteOptions) beside(auth, site http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if gate.IsAuth(r) {
+			auth.ServeHTTP(w, r)
+		} else {
+			site.ServeHTTP(w, r)
+		}
+	})
 }
 
 // split sends each request to Curfew below its base, to an app where the host has one, and else to Curfew too.
