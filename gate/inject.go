@@ -80,10 +80,22 @@ func (g guardTag) intoPage(res *http.Response) {
 	}
 	tag := g.text(nonce, h)
 	put := func(page io.Reader) io.Reader { return &tagger{page: page, tag: tag} }
-	res.Body = struct {
-		io.Reader
-		io.Closer
-	}{recode(res.Body, put), res.Body}
+	res.Body = &changedBody{Reader: recode(res.Body, put), Closer: res.Body, res: res}
+}
+
+// changedBody has at its end no trailers that speak of the very bytes that the app sent.
+type changedBody struct {
+	io.Reader
+	io.Closer
+	res *http.Response
+}
+
+func (b *changedBody) Read(p []byte) (n int, err error) {
+	n, err = b.Reader.Read(p)
+	if err == io.EOF {
+		forgetBytes(b.res.Trailer)
+	}
+	return n, err
 }
 
 // intoStored is for the answer that a page is unchanged which the browser has with the guard; others are not asked about.

@@ -168,7 +168,7 @@ func FuzzPlace(f *testing.F) {
 		f.Add(page)
 	}
 	f.Fuzz(func(t *testing.T, page []byte) {
-		if len(page) < 4<<10 {
+		if len(page) < 256 {
 			checkPlace(t, page)
 		}
 		got, err := io.ReadAll(&tagger{page: bytes.NewReader(page), tag: testTag})
