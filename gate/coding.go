@@ -66,7 +66,7 @@ func newGzip() encoder {
 }
 
 func newBrotli() encoder {
-	return brotli.NewWriterOptions(nil, brotli.WriterOptions{Quality: 4, LGWin: 18})
+	return brotli.NewWriterOptions(nil, brotli.WriterOptions{Quality: 2, LGWin: 18})
 }
 
 func newZstdDecoder() decoder {
@@ -98,19 +98,22 @@ func acceptKnownCodings(h http.Header) {
 	h.Set("Accept-Encoding", strings.Join(known, ", "))
 }
 
-// recoder returns what changes a body with these headers and leaves it in its coding. It is false for codings that are
+// recoder returns what puts the tag into a body with these headers and leaves it in its coding. It is false for codings that are
 // not known, and for several one on another.
-func recoder(h http.Header) (recode func(body io.Reader, change func(io.Reader) io.Reader) io.Reader, ok bool) {
+func recoder(h http.Header) (recode func(body io.Reader, t *tagger) io.Reader, ok bool) {
 	names := slices.Collect(items(h, "Content-Encoding"))
 	if len(names) == 0 || len(names) == 1 && strings.EqualFold(names[0], "identity") {
-		return func(body io.Reader, change func(io.Reader) io.Reader) io.Reader { return change(body) }, true
+		return func(body io.Reader, t *tagger) io.Reader {
+			t.page = body
+			return t
+		}, true
 	}
 	c := codings[strings.TrimPrefix(strings.ToLower(names[0]), "x-")] // x-gzip is gzip
 	if len(names) > 1 || c == nil {
 		return nil, false
 	}
-	return func(body io.Reader, change func(io.Reader) io.Reader) io.Reader {
-		return &recoded{coding: c, change: change, coded: bufio.NewReaderSize(body, pieceSize)}
+	return func(body io.Reader, t *tagger) io.Reader {
+		return &recoded{coding: c, tagger: t, coded: bufio.NewReaderSize(body, pieceSize)}
 	}, true
 }
 
@@ -118,12 +121,11 @@ func recoder(h http.Header) (recode func(body io.Reader, change func(io.Reader) 
 // all that has come is decoded.
 type recoded struct {
 	*coding
-	change func(io.Reader) io.Reader
+	tagger *tagger
 	coded  *bufio.Reader
 
 	decoder decoder
 	encoder encoder
-	changed io.Reader
 	buf     []byte
 	out     bytes.Buffer
 	err     error // comes after out
@@ -141,12 +143,12 @@ func (r *recoded) Read(p []byte) (int, error) {
 
 // fill reads a piece. At the end of the page, or when it breaks off, what is known of it still goes on.
 func (r *recoded) fill() error {
-	if r.changed == nil {
+	if r.encoder == nil {
 		if err := r.open(); err != nil {
 			return err
 		}
 	}
-	n, err := r.changed.Read(r.buf)
+	n, err := r.tagger.Read(r.buf)
 	if _, err := r.encoder.Write(r.buf[:n]); err != nil {
 		return err
 	}
@@ -172,7 +174,7 @@ func (r *recoded) open() error {
 	}
 	r.encoder = r.encoders.Get().(encoder)
 	r.encoder.Reset(&r.out)
-	r.changed = r.change(r.decoder)
+	r.tagger.page = r.decoder
 	r.buf = make([]byte, pieceSize)
 	return nil
 }

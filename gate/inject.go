@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -47,8 +48,9 @@ func (g guardTag) ask(out *http.Request) {
 }
 
 // into puts the guard into the answer, if that is an HTML page for a window or a frame; whatever else it is goes on as
-// it came. It reads nothing of the body: a page that comes in pieces goes on in pieces. It is an http/httputil.ReverseProxy's
-// ModifyResponse, and must be the last to change the headers.
+// it came. A page that comes in pieces goes on in pieces; nothing of it is waited for here, unless its length is known, which
+// its beginning tells for the page with the guard. It is an http/httputil.ReverseProxy's ModifyResponse, and must be the last to
+// change the headers.
 func (g guardTag) into(res *http.Response) error {
 	switch page := isPage(res.Request); {
 	case res.StatusCode == http.StatusNotModified && page:
@@ -74,13 +76,19 @@ func (g guardTag) intoPage(res *http.Response) {
 	forgetBytes(h)
 	forgetBytes(res.Trailer)
 	h.Set("Accept-Ranges", "none")
+	length := res.ContentLength
 	res.ContentLength = -1
 	if res.Body == nil || res.Body == http.NoBody || res.Request.Method == http.MethodHead {
 		return
 	}
-	tag := g.text(nonce, h)
-	put := func(page io.Reader) io.Reader { return &tagger{page: page, tag: tag} }
-	res.Body = &changedBody{Reader: recode(res.Body, put), Closer: res.Body, res: res}
+	t := &tagger{tag: g.text(nonce, h)}
+	body := recode(res.Body, t)
+	if body == t && length > 0 {
+		// All of the page is there already. If its new length is known, it need not go out in chunks.
+		res.ContentLength = length + int64(t.look())
+		h.Set("Content-Length", strconv.FormatInt(res.ContentLength, 10))
+	}
+	res.Body = &changedBody{Reader: body, Closer: res.Body, res: res}
 }
 
 // changedBody has at its end no trailers that speak of the very bytes that the app sent.
@@ -171,7 +179,8 @@ func (t *tagger) Read(p []byte) (int, error) {
 	return t.page.Read(p)
 }
 
-func (t *tagger) look() {
+// look reads until it is known where the tag goes, and returns by how many bytes the page becomes longer.
+func (t *tagger) look() (longer int) {
 	for !t.done {
 		t.held = slices.Grow(t.held, 4<<10)
 		n, err := t.page.Read(t.held[len(t.held):min(cap(t.held), maxHeld)])
@@ -179,7 +188,9 @@ func (t *tagger) look() {
 		at, known := place(t.held, err == io.EOF)
 		if known && at != nowhere {
 			t.held = slices.Insert(t.held, at, []byte(t.tag)...)
+			longer = len(t.tag)
 		}
 		t.done = known || err != nil || len(t.held) >= maxHeld
 	}
+	return longer
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"testing"
 )
 
@@ -25,6 +26,7 @@ func BenchmarkPage(b *testing.B) {
 			if k.name != "" {
 				w.Header().Set("Content-Encoding", k.name)
 			}
+			w.Header().Set("Content-Length", strconv.Itoa(coded.Len()))
 			w.Write(coded.Bytes())
 		}))
 		b.Cleanup(app.Close)

@@ -118,10 +118,16 @@ func TestIntoPage(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	checkHeaders(t, res, policy)
+	if res.ContentLength != int64(len(got)) {
+		t.Errorf("Content-Length %d, want %d", res.ContentLength, len(got))
+	}
 
 	res = w.open("HEAD")
 	if read(t, res.Body) != "" {
 		t.Error("HEAD has a body")
+	}
+	if res.ContentLength != -1 {
+		t.Errorf("HEAD: Content-Length %d of the page without the guard", res.ContentLength)
 	}
 	checkHeaders(t, res, res.Header.Get("Content-Security-Policy"))
 }
@@ -129,7 +135,7 @@ func TestIntoPage(t *testing.T) {
 func checkHeaders(t *testing.T, res *http.Response, policy string) {
 	t.Helper()
 	for name, want := range map[string]string{
-		"Content-Length": "", "Repr-Digest": "", "Content-Md5": "", "Accept-Ranges": "none",
+		"Repr-Digest": "", "Content-Md5": "", "Accept-Ranges": "none",
 		"X-Frame-Options": "DENY", "Link": "</a.css>; rel=preload", "Content-Type": "text/html; charset=utf-8",
 		"ETag": `W/"abc.curfew-s` + newGuardTag("/.curfew").version + `"`, "Content-Security-Policy": policy,
 	} {
@@ -377,7 +383,7 @@ func TestBomb(t *testing.T) {
 			}
 			e.Close()
 			recode, _ := recoder(http.Header{"Content-Encoding": {k.name}})
-			r := recode(&bomb, func(page io.Reader) io.Reader { return &tagger{page: page, tag: testTag} })
+			r := recode(&bomb, &tagger{tag: testTag})
 			var before, now runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
