@@ -75,6 +75,9 @@ func (q *passage) finish() {
 	q.over = true
 }
 
+// guarded reports whether pages get the guard. Where nobody is signed in there is nothing to guard.
+func (q *passage) guarded() bool { return !q.app.NoGuard && !q.rule.NoGuard }
+
 // rewrite makes the request to the app of the client's.
 func (q *passage) rewrite(in, out *http.Request) {
 	out.URL.RawQuery = in.URL.RawQuery // ReverseProxy tidies it; no rule is about it
@@ -86,12 +89,10 @@ func (q *passage) rewrite(in, out *http.Request) {
 }
 
 // answer takes out of the app's answer what it must not say.
-func (q *passage) answer(res *http.Response) error {
+func (q *passage) answer(res *http.Response) {
 	if cookies := res.Header["Set-Cookie"]; len(cookies) > 0 {
 		res.Header["Set-Cookie"] = slices.DeleteFunc(cookies, setsOwnCookie)
 	}
-	q.length = res.ContentLength
-	return nil
 }
 
 // WriteHeader begins the answer.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/internal/mount"
 )
 
 // Limits of the proxy. An answer may take as long as the app likes, and a body as long as it moves on.
@@ -72,19 +73,34 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // way is the reverse proxy for one app.
 func (p *proxy) way(app *App) *httputil.ReverseProxy {
 	target, transport := dial(app.Upstream)
+	guard := newGuardTag(mount.Base)
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host
 			if app.OwnHost {
 				r.Out.Host = ""
 			}
-			passageOf(r.Out.Context()).rewrite(r.In, r.Out)
+			q := passageOf(r.Out.Context())
+			q.rewrite(r.In, r.Out)
+			if q.guarded() {
+				guard.ask(r.Out)
+			}
 		},
-		ModifyResponse: func(res *http.Response) error { return passageOf(res.Request.Context()).answer(res) },
-		ErrorHandler:   p.failed,
-		Transport:      transport,
-		BufferPool:     buffers,
-		ErrorLog:       slog.NewLogLogger(p.Logger.Handler(), slog.LevelDebug), // broken connections
+		ModifyResponse: func(res *http.Response) error {
+			q := passageOf(res.Request.Context())
+			q.answer(res)
+			if q.guarded() {
+				if err := guard.into(res); err != nil {
+					return err
+				}
+			}
+			q.length = res.ContentLength
+			return nil
+		},
+		ErrorHandler: p.failed,
+		Transport:    transport,
+		BufferPool:   buffers,
+		ErrorLog:     slog.NewLogLogger(p.Logger.Handler(), slog.LevelDebug), // broken connections
 	}
 }
 

@@ -114,10 +114,10 @@ func (f *front) do(r *http.Request) *http.Response {
 func (f *front) get(path string) (*http.Response, string) {
 	f.t.Helper()
 	resp := f.do(f.request(http.MethodGet, path, nil, f.amara))
-	return resp, read(f.t, resp)
+	return resp, readAll(f.t, resp)
 }
 
-func read(t testing.TB, resp *http.Response) string {
+func readAll(t testing.TB, resp *http.Response) string {
 	t.Helper()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
@@ -263,7 +263,7 @@ func TestEarlyHints(t *testing.T) {
 		},
 	}))
 	resp := f.do(r)
-	if read(t, resp) != "page" || !slices.Equal(hints, []string{"103</a.css>; rel=preload"}) || resp.Header.Get("X-Final") != "1" {
+	if readAll(t, resp) != "page" || !slices.Equal(hints, []string{"103</a.css>; rel=preload"}) || resp.Header.Get("X-Final") != "1" {
 		t.Errorf("hints %q, %v", hints, resp.Header)
 	}
 }
@@ -276,11 +276,11 @@ func TestRangesAndHead(t *testing.T) {
 	r := f.request(http.MethodGet, "/", nil, f.amara)
 	r.Header.Set("Range", "bytes=10-19")
 	resp := f.do(r)
-	if body := read(t, resp); resp.StatusCode != http.StatusPartialContent || body != "0123456789" || resp.Header.Get("Content-Range") != "bytes 10-19/10000" {
+	if body := readAll(t, resp); resp.StatusCode != http.StatusPartialContent || body != "0123456789" || resp.Header.Get("Content-Range") != "bytes 10-19/10000" {
 		t.Errorf("range: %d, %q, %v", resp.StatusCode, body, resp.Header)
 	}
 	resp = f.do(f.request(http.MethodHead, "/", nil, f.amara))
-	if body := read(t, resp); resp.ContentLength != 10000 || body != "" || resp.Header.Get("Accept-Ranges") != "bytes" {
+	if body := readAll(t, resp); resp.ContentLength != 10000 || body != "" || resp.Header.Get("Accept-Ranges") != "bytes" {
 		t.Errorf("HEAD: %d, %q, %v", resp.ContentLength, body, resp.Header)
 	}
 }
@@ -297,7 +297,7 @@ func TestTrailers(t *testing.T) {
 		r := f.request(http.MethodPost, "/", struct{ io.Reader }{strings.NewReader("upload")}, f.amara)
 		r.Trailer = http.Header{"X-Sent": {"there"}}
 		resp := f.do(r)
-		if body := read(t, resp); body != "body" || resp.Trailer.Get("X-Announced") != "there" || resp.Trailer.Get("X-Late") != "late" {
+		if body := readAll(t, resp); body != "body" || resp.Trailer.Get("X-Announced") != "there" || resp.Trailer.Get("X-Late") != "late" {
 			t.Errorf("%s: %q, trailers %v", name, body, resp.Trailer)
 		}
 	}
@@ -331,7 +331,7 @@ func TestExpectContinue(t *testing.T) {
 	}
 	r = f.request(http.MethodPost, "/take", body(), f.amara)
 	r.Header.Set("Expect", "100-continue")
-	if got := read(t, f.do(r)); got != "content" {
+	if got := readAll(t, f.do(r)); got != "content" {
 		t.Errorf("taken: %q", got)
 	}
 	r = f.request(http.MethodPost, "/take", body(), curfew.Token{})
@@ -385,7 +385,7 @@ func TestSlowAndLarge(t *testing.T) {
 					}
 				}
 				out.Close()
-				if rest := read(t, resp); rest != "" {
+				if rest := readAll(t, resp); rest != "" {
 					t.Errorf("%s: rest %q", path, rest)
 				}
 			}
@@ -434,13 +434,13 @@ func TestSignedOut(t *testing.T) {
 		t.Errorf("a page: %d to %q, want %q", resp.StatusCode, resp.Header.Get("Location"), want)
 	}
 	page.Header.Set("Sec-Fetch-Dest", "iframe")
-	if resp := f.do(page); resp.StatusCode != http.StatusUnauthorized || !strings.Contains(read(t, resp), `target="_top"`) {
+	if resp := f.do(page); resp.StatusCode != http.StatusUnauthorized || !strings.Contains(readAll(t, resp), `target="_top"`) {
 		t.Errorf("a frame: %d", resp.StatusCode)
 	}
 	for _, method := range []string{"GET", "POST", "DELETE"} {
 		resp := f.do(f.request(method, "/", nil, curfew.Token{}))
 		var p map[string]any
-		if err := json.Unmarshal([]byte(read(t, resp)), &p); err != nil || resp.StatusCode != http.StatusUnauthorized ||
+		if err := json.Unmarshal([]byte(readAll(t, resp)), &p); err != nil || resp.StatusCode != http.StatusUnauthorized ||
 			resp.Header.Get("Content-Type") != "application/problem+json" || resp.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %d, %v, %v", method, resp.StatusCode, p, err)
 		}
@@ -492,7 +492,7 @@ func TestUpstreamIsDown(t *testing.T) {
 	}
 	r := f.request(http.MethodGet, "/", nil, f.amara)
 	r.Header.Set("Accept", "text/html")
-	if resp := f.do(r); resp.StatusCode != http.StatusBadGateway || !strings.HasPrefix(read(t, resp), "<!doctype html>") {
+	if resp := f.do(r); resp.StatusCode != http.StatusBadGateway || !strings.HasPrefix(readAll(t, resp), "<!doctype html>") {
 		t.Errorf("a page: %d", resp.StatusCode)
 	}
 }
