@@ -128,7 +128,7 @@ func (g guardTag) text(nonce string, h http.Header) string {
 		tag += ` nonce="` + nonce + `"`
 	}
 	if h.Get("Integrity-Policy")+h.Get("Integrity-Policy-Report-Only") != "" {
-		tag += ` integrity="` + g.integrity + `"`
+		tag += ` crossorigin integrity="` + g.integrity + `"` // integrity counts only for what is fetched by CORS
 	}
 	return tag + "></script>"
 }

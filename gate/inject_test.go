@@ -239,7 +239,7 @@ func TestIntoWhat(t *testing.T) {
 		w.Header().Set("Integrity-Policy", "blocked-destinations=(script)")
 		io.WriteString(w, page)
 	})
-	if got := read(t, w.open("POST").Body); !strings.Contains(got, ` integrity="`+newGuardTag("").integrity+`"></script>`) {
+	if got := read(t, w.open("POST").Body); !strings.Contains(got, ` crossorigin integrity="`+newGuardTag("").integrity+`"></script>`) {
 		t.Errorf("where scripts must have integrity: %q", got)
 	}
 }
