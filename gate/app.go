@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/internal/mount"
 )
 
 // App is a web app that Curfew protects. The zero Rules mean that any account may use all of it.
@@ -61,7 +62,7 @@ func (r Rule) Check() error {
 	if len(r.Path) > 1 && strings.HasSuffix(r.Path, "/") && !r.Exact {
 		return invalid("path", fmt.Sprintf("%q must not end with /: it is for all that is below it anyway", r.Path))
 	}
-	if isOurs(r.Path) {
+	if mount.Has(r.Path) {
 		return invalid("path", fmt.Sprintf("%q is Curfew's own; no rule changes it", r.Path))
 	}
 	return r.Access.check()
@@ -149,8 +150,8 @@ func checkUpstream(u *url.URL) error {
 	return nil
 }
 
-// checkApps checks each app, and that no two have one host.
-func checkApps(apps []App) error {
+// CheckApps checks each app, and that no two have one host.
+func CheckApps(apps []App) error {
 	hosts := map[string]bool{}
 	for _, a := range apps {
 		if err := a.Check(); err != nil {

@@ -77,16 +77,16 @@ func TestAppCheck(t *testing.T) {
 		"host with port":    {App{Host: "app.example.com:80"}, "without a port"},
 		"host in capitals":  {App{Host: "App.example.com"}, "lower case"},
 		"host with a path":  {App{Host: "app.example.com/x"}, "host name"},
-		"upstream":          {App{Upstream: parse(t, "http://127.0.0.1:3000")}, ""},
-		"slash":             {App{Upstream: parse(t, "https://app.internal/")}, ""},
-		"socket":            {App{Upstream: parse(t, "unix:///run/app.sock")}, ""},
-		"relative socket":   {App{Upstream: parse(t, "unix:app.sock")}, "unix:///"},
-		"no scheme":         {App{Upstream: parse(t, "127.0.0.1")}, "http://"},
-		"other scheme":      {App{Upstream: parse(t, "ftp://127.0.0.1")}, "http://"},
-		"no host":           {App{Upstream: parse(t, "http:///x")}, "http://"},
-		"path":              {App{Upstream: parse(t, "http://127.0.0.1/base")}, "path"},
-		"user":              {App{Upstream: parse(t, "http://u:p@127.0.0.1")}, "user"},
-		"query":             {App{Upstream: parse(t, "http://127.0.0.1?x")}, "query"},
+		"upstream":          {App{Upstream: parseURL(t, "http://127.0.0.1:3000")}, ""},
+		"slash":             {App{Upstream: parseURL(t, "https://app.internal/")}, ""},
+		"socket":            {App{Upstream: parseURL(t, "unix:///run/app.sock")}, ""},
+		"relative socket":   {App{Upstream: parseURL(t, "unix:app.sock")}, "unix:///"},
+		"no scheme":         {App{Upstream: parseURL(t, "127.0.0.1")}, "http://"},
+		"other scheme":      {App{Upstream: parseURL(t, "ftp://127.0.0.1")}, "http://"},
+		"no host":           {App{Upstream: parseURL(t, "http:///x")}, "http://"},
+		"path":              {App{Upstream: parseURL(t, "http://127.0.0.1/base")}, "path"},
+		"user":              {App{Upstream: parseURL(t, "http://u:p@127.0.0.1")}, "user"},
+		"query":             {App{Upstream: parseURL(t, "http://127.0.0.1?x")}, "query"},
 		"rule without path": {App{Rules: []Rule{{}}}, "must begin with /"},
 		"rule with dots":    {App{Rules: []Rule{{Path: "/a/../b"}}}, "must begin with /"},
 		"rule with escapes": {App{Rules: []Rule{{Path: "/%61"}}}, "written out"},
@@ -112,13 +112,13 @@ func TestAppCheck(t *testing.T) {
 		"two for one host": {{Host: "a"}, {Host: "a"}},
 		"two for the rest": {{}, {}},
 	} {
-		if checkApps(apps) == nil {
+		if CheckApps(apps) == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
 }
 
-func parse(t *testing.T, s string) *url.URL {
+func parseURL(t *testing.T, s string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(s)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/curfewhq/curfew"
-	"github.com/curfewhq/curfew/internal/mount"
 )
 
 // asked is a request as its client made it, whoever passed it on. Rules are applied to this and to nothing else.
@@ -162,9 +161,4 @@ func unhex(c byte) byte {
 		return c - '0'
 	}
 	return c&^0x20 - 'A' + 10
-}
-
-// isOurs reports whether a path is Curfew's own and not an app's.
-func isOurs(path string) bool {
-	return path == mount.Base || strings.HasPrefix(path, mount.Base+"/")
 }

@@ -58,14 +58,14 @@ func (g *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.refuse(w, r, &a, t.nginx, d.err)
 		return
 	}
-	admit(w.Header(), r.Header, &d)
+	pass(w.Header(), r.Header, &d)
 }
 
 // noStore is for answers that are for one client alone.
 var noStore = []string{"no-store"}
 
-// admit lets a request pass, and says who sends it.
-func admit(to, from http.Header, d *decision) {
+// pass lets a request pass, and says who sends it.
+func pass(to, from http.Header, d *decision) {
 	values := [...]string{appCookies(from["Cookie"]), clean(d.session.User.Name), clean(d.session.User.FullName), clean(d.role)}
 	for i, name := range [...]string{"Cookie", headerUser, headerName, headerRole} {
 		to[name] = values[i : i+1 : i+1]
@@ -77,7 +77,7 @@ func admit(to, from http.Header, d *decision) {
 func (g *auth) refuse(w http.ResponseWriter, r *http.Request, a *asked, nginx bool, err error) {
 	status := statusOf(err)
 	if status == http.StatusUnauthorized && isNavigation(a.method, r.Header) {
-		w.Header().Set("Location", signInPath(a.uri))
+		w.Header().Set("Location", g.signIn(a.uri))
 		if !nginx {
 			status = http.StatusSeeOther
 		}

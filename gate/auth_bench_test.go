@@ -21,12 +21,12 @@ func asNginx(method, uri string) *http.Request {
 	return r
 }
 
-// nowhere is an answer that nobody reads.
-type nowhere struct{ header http.Header }
+// unread is an answer that nobody reads.
+type unread struct{ header http.Header }
 
-func (w nowhere) Header() http.Header       { return w.header }
-func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
-func (nowhere) WriteHeader(int)             {}
+func (w unread) Header() http.Header       { return w.header }
+func (unread) Write(b []byte) (int, error) { return len(b), nil }
+func (unread) WriteHeader(int)             {}
 
 func BenchmarkAuth(b *testing.B) {
 	h := newHouse(b, nil)
@@ -37,7 +37,7 @@ func BenchmarkAuth(b *testing.B) {
 	auth := g.Auth(localEdge)
 	r := asNginx("GET", "/reports?a=b")
 	r.Header.Set("Cookie", curfew.SecureCookie+"="+h.amara.Reveal())
-	w := nowhere{http.Header{}}
+	w := unread{http.Header{}}
 	b.ReportAllocs()
 	for b.Loop() {
 		clear(w.header)

@@ -1,12 +1,34 @@
 package gate
 
 import (
+	"net/http"
 	"strings"
 	"unicode"
 )
 
 // ownCookie begins the names of all of Curfew's cookies: the session's has this name, the others go on with a hyphen.
 const ownCookie = "curfew"
+
+// hideCookies takes Curfew's cookies out of a request for an app: who knows the token is its user anywhere.
+func hideCookies(h http.Header) {
+	lines := h["Cookie"]
+	if len(lines) == 0 {
+		return
+	}
+	switch left := appCookies(lines); {
+	case left == "":
+		delete(h, "Cookie")
+	case len(lines) > 1 || left != lines[0]:
+		h["Cookie"] = []string{left}
+	}
+}
+
+// setsOwnCookie reports whether a Set-Cookie, which no app may use for it, is for a cookie of ours.
+func setsOwnCookie(line string) bool {
+	pair, _, _ := strings.Cut(line, ";")
+	name, _, _ := strings.Cut(pair, "=")
+	return isOwnCookie(name)
+}
 
 // appCookies returns a request's cookies but for Curfew's own, which no app may see, in whatever spelling. It is empty
 // if there are no others.

@@ -64,3 +64,38 @@ func FuzzAppCookies(f *testing.F) {
 		}
 	})
 }
+
+func TestHideCookies(t *testing.T) {
+	for in, want := range map[string]string{
+		"a=b;c=d;":                    "a=b;c=d;", // untouched
+		"curfew=x":                    "",
+		"a=b;curfew=x;c=d":            "a=b; c=d",
+		"fewer=x;c=d":                 "fewer=x; c=d",
+		"__Host-curfew=x; q=\"a; b\"": "q=\"a; b\"",
+	} {
+		h := http.Header{"Cookie": {in}}
+		hideCookies(h)
+		if _, ok := h["Cookie"]; h.Get("Cookie") != want || ok != (want != "") {
+			t.Errorf("%q: %q, want %q", in, h["Cookie"], want)
+		}
+	}
+	h := http.Header{"Cookie": {"a=b", "c=d"}}
+	if hideCookies(h); len(h["Cookie"]) != 1 || h.Get("Cookie") != "a=b; c=d" {
+		t.Errorf("of two lines: %q", h["Cookie"])
+	}
+}
+
+func TestSetsOwnCookie(t *testing.T) {
+	for line, want := range map[string]bool{
+		"curfew=x; Path=/":                    true,
+		"__Host-curfew=; Max-Age=0":           true,
+		"CURFEW-theme=dark":                   true,
+		" curfew =x":                          true,
+		"session=x; Path=/; Comment=curfew=x": false,
+		"curfews=x":                           false,
+	} {
+		if got := setsOwnCookie(line); got != want {
+			t.Errorf("%q: %v", line, got)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/internal/mount"
 )
 
 // Options are what a Gate needs. Sessions is required.
@@ -20,13 +21,17 @@ type Options struct {
 	// with 503. Nil: nobody has a role.
 	Role func(context.Context, curfew.Session) (string, error)
 
+	// SignIn is where a page is led whose reader is signed out, with the page in the parameter next. "" is Curfew's own.
+	SignIn string
+
 	Logger *slog.Logger // nil means slog.Default()
 }
 
 // Gate stands in front of apps. Its methods may be called from many goroutines.
 type Gate struct {
 	Options
-	apps map[string]*App // by host; "" has the hosts that no other has
+	apps    map[string]*App // by host; "" has the hosts that no other has
+	closers []func()
 }
 
 // New returns a gate, or an error of curfew.CodeInvalid if an app or a rule is wrong.
@@ -34,7 +39,10 @@ func New(opt Options) (*Gate, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	if err := checkApps(opt.Apps); err != nil {
+	if opt.SignIn == "" {
+		opt.SignIn = mount.Base + "/signin"
+	}
+	if err := CheckApps(opt.Apps); err != nil {
 		return nil, err
 	}
 	g := &Gate{Options: opt, apps: map[string]*App{}}
@@ -42,6 +50,23 @@ func New(opt Options) (*Gate, error) {
 		g.apps[opt.Apps[i].Host] = &opt.Apps[i]
 	}
 	return g, nil
+}
+
+// Serves reports whether the proxy serves an app under the host.
+func (g *Gate) Serves(host string) bool {
+	host, ok := canonicalHost(host)
+	if !ok {
+		return false
+	}
+	app := g.app(host)
+	return app != nil && app.Upstream != nil
+}
+
+// Close cuts all that is still open. It is for when the server stops: what goes on for ever would hold it up.
+func (g *Gate) Close() {
+	for _, c := range g.closers {
+		c()
+	}
 }
 
 // Errors of decisions.
@@ -113,6 +138,9 @@ func (g *Gate) identify(d *decision, r *http.Request, a *asked) (err error) {
 
 // statusOf is the one table from decisions to HTTP statuses. In doubt it is 503.
 func statusOf(err error) int {
+	if own, ok := errors.AsType[*statusError](err); ok {
+		return own.status
+	}
 	switch code := curfew.ErrorCode(err); {
 	case code == curfew.CodeOK:
 		return http.StatusOK

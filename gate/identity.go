@@ -72,7 +72,7 @@ func stripIdentity(h http.Header) {
 // for. Many servers read an underscore as a hyphen (CGI makes one of both), and none tells the case of letters apart. It
 // covers more names than ours, since an app may have been set up for another gate before.
 func isIdentity(name string) bool {
-	switch first(name) {
+	switch initial(name) {
 	case 'r':
 		return hasName(name, "remote-", false)
 	case 'x':
@@ -85,7 +85,7 @@ func isIdentity(name string) bool {
 	}
 }
 
-func first(s string) byte {
+func initial(s string) byte {
 	if s == "" {
 		return 0
 	}

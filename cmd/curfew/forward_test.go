@@ -13,6 +13,7 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/gate"
 	"github.com/curfewhq/curfew/memory"
 )
 
@@ -140,15 +141,15 @@ func newTroubled(t *testing.T, find func() error) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { sessions.Close() })
-	h, err := siteHandler(siteOptions{
-		house:       &house{sessions: sessions, accounts: account.New(memory.NewAccounts(), sessions, account.Options{Logger: log})},
-		log:         log,
-		forwardAuth: true,
-		edge:        curfew.Edge{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}},
-	})
+	g, err := gate.New(gate.Options{Sessions: sessions, Apps: []gate.App{{}}, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
+	h := siteHandler(siteOptions{
+		house: &house{sessions: sessions, accounts: account.New(memory.NewAccounts(), sessions, account.Options{Logger: log})},
+		gate:  g, log: log, forwardAuth: true,
+		edge: curfew.Edge{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}},
+	})
 	s := httptest.NewUnstartedServer(h)
 	s.Config = newServer(h, log)
 	s.Start()

@@ -17,6 +17,7 @@ const maxBody = 64 << 10
 
 type siteOptions struct {
 	*house
+	gate     *gate.Gate
 	setup    *console.Setup
 	log      *slog.Logger
 	stopping <-chan struct{} // closed when the server stops
@@ -25,44 +26,57 @@ type siteOptions struct {
 	forwardAuth bool // proxies may ask
 }
 
-// siteHandler is everything that strangers reach. What proxies ask goes past the rest: there it would cost more than the
-// answer.
-func siteHandler(opt siteOptions) (http.Handler, error) {
-	pages := pagesHandler(opt)
-	if !opt.forwardAuth {
-		return pages, nil
-	}
-	g, err := gate.New(gate.Options{Sessions: opt.sessions, Apps: []gate.App{{}}, Role: opt.role, Logger: opt.log})
-	if err != nil {
-		return nil, err
-	}
-	auth := g.Auth(opt.edge)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if gate.IsAuth(r) {
-			auth.ServeHTTP(w, r)
-			return
-		}
-		pages.ServeHTTP(w, r)
-	}), nil
-}
-
-// pagesHandler is all pages and the API, from the outside inwards: who is asking, from where, not across sites, not too
-// much.
-func pagesHandler(opt siteOptions) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle(mount.Base+"/", mount.Under(mux))
-	mux.Handle("/.curfew/guard.js", gate.Guard())
-	mux.Handle("/api/", httpapi.New(httpapi.Options{
+// siteHandler is everything that strangers reach.
+func siteHandler(opt siteOptions) http.Handler {
+	api := httpapi.New(httpapi.Options{
 		Sessions: opt.sessions, Accounts: opt.accounts, Logger: opt.log, Stopping: opt.stopping,
-	}))
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/guard.js", gate.Guard())
+	mux.Handle("/api/", api)
+	mux.Handle("/api", api) // else the mux redirects, and knows no base
 	mux.Handle("/", console.New(console.Options{
 		Sessions: opt.sessions, Accounts: opt.accounts, Setup: opt.setup, Logger: opt.log, CookieDomain: opt.edge.CookieDomain,
 	}))
-	h := opt.sessions.Authenticate(mux)
-	h = http.MaxBytesHandler(h, maxBody)
+	site := opt.edge.Handler(opt.split(opt.own(mux), opt.own(mount.Under(mux)), opt.gate.Proxy()))
+	if opt.forwardAuth {
+		return opt.beside(opt.gate.Auth(opt.edge), site)
+	}
+	return site
+}
+
+// beside lets what proxies ask go past the rest: there it would cost more than the answer.
+func (opt siteOptions) beside(auth, site http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if gate.IsAuth(r) {
+			auth.ServeHTTP(w, r)
+		} else {
+			site.ServeHTTP(w, r)
+		}
+	})
+}
+
+// split sends each request to Curfew below its base, to an app where the host has one, and else to Curfew too.
+func (opt siteOptions) split(root, below, apps http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case mount.Has(r.URL.Path):
+			below.ServeHTTP(w, r)
+		case opt.gate.Serves(r.Host):
+			apps.ServeHTTP(w, r)
+		default:
+			root.ServeHTTP(w, r)
+		}
+	})
+}
+
+// own puts around what is Curfew's own what apps do as they like: from which sites requests may come, how large they may
+// be, and what browsers may do with the answers.
+func (opt siteOptions) own(h http.Handler) http.Handler {
+	h = http.MaxBytesHandler(opt.sessions.Authenticate(h), maxBody)
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(crossSite))
-	return opt.edge.Handler(hardened(protection.Handler(h)))
+	return hardened(protection.Handler(h))
 }
 
 // hardened sets the headers that every answer has, whoever gives it. Pages and scripts set more.

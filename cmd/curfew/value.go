@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/net/publicsuffix"
+
+	"github.com/curfewhq/curfew/gate"
 )
 
 // proxy is a range of addresses, or one address.
@@ -87,4 +89,24 @@ func (d *duration) UnmarshalText(text []byte) error {
 	}
 	*d = duration(v)
 	return nil
+}
+
+// upstream is an app as --upstream names it.
+type upstream gate.App
+
+// UnmarshalText reads an address such as http://127.0.0.1:3000, or HOST=ADDRESS.
+func (u *upstream) UnmarshalText(text []byte) error {
+	host, address, named := strings.Cut(string(text), "=")
+	if !named {
+		host, address = "", string(text)
+	} else if host == "" {
+		return fmt.Errorf("%q must be an address, or HOST=ADDRESS", text)
+	}
+	var at upstreamURL
+	if err := at.UnmarshalText([]byte(address)); err != nil {
+		return err
+	}
+	app := gate.App{Host: strings.ToLower(host), Upstream: at.URL}
+	*u = upstream(app)
+	return app.Check()
 }

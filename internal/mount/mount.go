@@ -21,6 +21,11 @@ func Of(r *http.Request) string {
 	return base
 }
 
+// Has reports whether a path is Base or below it.
+func Has(path string) bool {
+	return strings.HasPrefix(path, Base) && (len(path) == len(Base) || path[len(Base)] == '/')
+}
+
 // Under takes Base off the path of each request, and answers those that are not below it with 404. A path that
 // http.ServeMux would tidy is tidied here: the mux would redirect to where the app is.
 func Under(next http.Handler) http.Handler {
@@ -29,11 +34,11 @@ func Under(next http.Handler) http.Handler {
 			redirect(w, r, Base+"/")
 			return
 		}
-		below, ok := strings.CutPrefix(r.URL.Path, Base)
-		if !ok || below[0] != '/' {
+		if !Has(r.URL.Path) {
 			http.NotFound(w, r)
 			return
 		}
+		below := r.URL.Path[len(Base):]
 		if clean := tidy(below); clean != below {
 			redirect(w, r, Base+clean)
 			return
