@@ -99,7 +99,7 @@ func canonicalHost(host string) (string, bool) {
 
 // canonicalPath decodes a path. It is plain if every program reads it alike. It is not if it holds what some decode
 // once more, take for a separator, or tidy away: escaped slashes, dots and percent signs, backslashes, control
-// characters, "//", "." and ".." as segments, and ";".
+// characters, "//", "." and ".." as segments, a dot or a space at a segment's end, and ";".
 func canonicalPath(raw string) (path string, plain bool) {
 	if !strings.HasPrefix(raw, "/") {
 		return raw, false
@@ -139,6 +139,8 @@ func isPlain(path string) bool {
 		case c < ' ' || c == 0x7f || c == '\\' || c == ';' || c == '#' || c == '?':
 			return false
 		case before == '/' && (c == '/' || c == '.' && isDots(path[i:])):
+			return false
+		case (c == '.' || c == ' ') && (i+1 == len(path) || path[i+1] == '/'): // some servers leave these out
 			return false
 		}
 		before = c

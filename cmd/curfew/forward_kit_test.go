@@ -33,7 +33,23 @@ type street struct {
 // newStreet runs a Curfew that proxies may ask, and an app.
 func newStreet(t *testing.T, args ...string) *street {
 	t.Helper()
-	s := serveHouse(t, append([]string{"--forward-auth", "--trusted-proxy", "127.0.0.1"}, args...)...)
+	config := filepath.Join(t.TempDir(), "curfew.toml")
+	write(t, config, `
+		[[app]]
+		host = "app.example.com"
+
+		[[app.rule]]
+		path = "/public"
+		access = "public"
+
+		[[app.rule]]
+		path = "/admin"
+		roles = ["admin"]
+
+		[[app]]
+		host = "other.example.com"
+	`)
+	s := serveHouse(t, append([]string{"--forward-auth", "--trusted-proxy", "127.0.0.1", "--config", config}, args...)...)
 	st := &street{server: s, app: newTestApp(t)}
 	st.tlsCert, st.tlsKey, st.pool = certificate(t, "*.example.com")
 	return st
@@ -314,13 +330,17 @@ func (a answered) echoed(t *testing.T) map[string][]string {
 // testApp is an app that knows nothing of Curfew. It remembers what reached it.
 type testApp struct {
 	*httptest.Server
-	paths sync.Map // of requests
+	paths  sync.Map // of requests
+	probes sync.Map // requests, by the name of their probe
 }
 
 func newTestApp(t *testing.T) *testApp {
 	a := &testApp{}
 	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.paths.Store(r.URL.Path, true)
+		if probe := r.Header.Get("Probe"); probe != "" {
+			a.probes.Store(probe, r.Clone(context.Background()))
+		}
 		a.serve(w, r)
 	}))
 	t.Cleanup(func() {
@@ -336,14 +356,21 @@ func (a *testApp) saw(path string) bool {
 	return ok
 }
 
+// probed returns the request with the name of a probe, or nil if it never came.
+func (a *testApp) probed(name string) *http.Request {
+	r, _ := a.probes.Load(name)
+	probed, _ := r.(*http.Request)
+	return probed
+}
+
 func (a *testApp) addr() string { return a.Listener.Addr().String() }
 
 func (a *testApp) serve(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/page":
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprint(w, `<!DOCTYPE html><html lang="en"><head><title>The app</title></head><body><h1>The app</h1><p id="polled"></p>
-			<script>let n = 0; setInterval(async () => { const r = await fetch('/poll'); document.querySelector('#polled').innerText = r.status + ' ' + ++n; }, 250);</script></body></html>`)
+		writePage(w, "")
+	case "/page-with-guard":
+		writePage(w, `<script src="/.curfew/guard.js" defer></script>`)
 	default:
 		b, err := json.Marshal(r.Header)
 		if err != nil {
@@ -352,6 +379,18 @@ func (a *testApp) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Write(b)
 	}
+}
+
+// writePage writes a page that polls four times a second.
+func writePage(w http.ResponseWriter, head string) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><head><title>The app</title>%s</head><body><h1>The app</h1><p id="polled"></p><script>
+		let n = 0;
+		setInterval(async () => {
+			const answer = await fetch('/poll');
+			if (answer.ok) document.querySelector('#polled').innerText = ++n;
+		}, 250);
+	</script></body></html>`, head)
 }
 
 // relay passes connections on to Curfew, until it is told otherwise.

@@ -1,15 +1,21 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	pathpkg "path"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
@@ -27,6 +33,7 @@ func TestForwardAuth(t *testing.T) {
 			d := st.openDoor(t, r.name)
 			t.Run("signed out", d.testSignedOut)
 			t.Run("identity", d.testIdentity)
+			t.Run("rules", d.testRules)
 			t.Run("down", d.testDown)
 		})
 	}
@@ -92,6 +99,92 @@ func (d *frontDoor) testIdentity(t *testing.T) {
 	if got, ok := plain["cookie"]; ok && strings.Join(got, "") != "" {
 		t.Errorf("with our cookie alone the app sees the cookies %q", got)
 	}
+}
+
+// Ways to write an address, by which a rule might be got around.
+var spellings = []string{
+	"/admin", "/admin/", "/admin/x", "/ADMIN", "/Admin/x", "/%61dmin", "/adm%69n", "/admin%2fx", "/admin%2Fx", "/admin%5cx", "/admin;x", "/admin;/x",
+	"/admin?x", "/admin?/public", "/admin#/public", "/admin%23", "/admin%3f/public", "/admin%00", "/admin%20", "/admin.", "/admin./x",
+	"/public/../admin", "/public/./../admin", "/public/%2e%2e/admin", "/public/%2E%2e/admin", "/public/.%2e/admin", "/public/..%2fadmin", "/public%2f..%2fadmin",
+	"/public/..%5cadmin", "/public/..;/admin", "/public;/../admin", "/public/..;x/admin", `/public\..\admin`, `/\admin`, "/public/%252e%252e/admin", "/public/..%252fadmin",
+	"/%2561dmin", "//admin", "///admin", "/./admin", "/.//admin", "/%2e/admin", "/%2f/admin", "/public//../admin", "/public/../../admin", "/x/../admin", "/x/../../admin",
+	"/.curfew/../admin", "/.curfew/%2e%2e/admin", "/.curfew/..%2fadmin", "/.curfew%2f..%2fadmin", "/.curfew/auth/../../admin", "/.curfew/auth/%2e%2e/%2e%2e/admin",
+	"/%2ecurfew/../admin", "/.CURFEW/../admin", "/.curfew//../../admin", "/.curfew/..;/admin", `/.curfew\..\admin`,
+	"http://app.example.com/admin", "http://other.example.com/admin", "https://app.example.com/public/../admin", "/\u00e4/../admin", "/%c0%ae%c0%ae/admin", "/public/%c0%ae%c0%ae/admin",
+	"/public/%e0%80%ae./admin", "/public/%u002e%u002e/admin", "/public/. ./admin", "/public/%09../admin", "/public/../ADMIN", "/public/x/../../admin?next=/public",
+}
+
+// testRules asks in all spellings. Whatever the proxy makes of an address, the app must not get one that somebody could
+// read as what the sender may not see.
+func (d *frontDoor) testRules(t *testing.T) {
+	mia, amara := d.visitor(appHost), d.visitor(appHost)
+	mia.signIn("mia", "/echo")
+	amara.signIn("amara", "/echo")
+	amara.do("GET", "/admin/x", "", fetch...).want(t, "an admin", http.StatusOK)
+	mia.do("GET", "/admin/x", "", fetch...).want(t, "a user", http.StatusForbidden)
+	d.visitor(appHost).do("GET", "/public/x", "", fetch...).want(t, "a stranger in public", http.StatusOK)
+	for i, uri := range spellings {
+		for _, host := range []string{appHost, "APP.example.com", "app.example.com:443", "app.example.com."} {
+			probe := fmt.Sprintf("%s-%d-%s", d.name, i, host)
+			status := d.raw(t, uri, host, mia.cookie(), probe+"-mia")
+			if got := d.app.probed(probe + "-mia"); got != nil && couldBe(got.RequestURI, "/admin") && !strings.HasPrefix(got.Host, "other.") {
+				t.Errorf("a user's %s (%s): the app got %s, status %d", uri, host, got.RequestURI, status)
+			}
+			status = d.raw(t, uri, host, "", probe+"-stranger")
+			if got := d.app.probed(probe + "-stranger"); got != nil && !strings.HasPrefix(got.RequestURI, "/public") {
+				t.Errorf("a stranger's %s (%s): the app got %s, status %d", uri, host, got.RequestURI, status)
+			}
+		}
+	}
+}
+
+// cookie is the Cookie header that the visitor sends.
+func (v *visitor) cookie() string {
+	u, err := url.Parse(v.d.base(v.host))
+	if err != nil {
+		v.d.t.Fatal(err)
+	}
+	var pairs []string
+	for _, c := range v.Jar.Cookies(u) {
+		pairs = append(pairs, c.Name+"="+c.Value)
+	}
+	return strings.Join(pairs, "; ")
+}
+
+// raw sends a GET whose address nothing tidies, and returns the status, or 0 if the proxy hangs up.
+func (d *frontDoor) raw(t *testing.T, uri, host, cookie, probe string) int {
+	t.Helper()
+	conn, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", d.port), &tls.Config{RootCAs: d.pool, ServerName: appHost})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\nProbe: %s\r\nSec-Fetch-Mode: cors\r\nConnection: close\r\n\r\n", uri, host, cookie, probe)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return 0
+	}
+	defer resp.Body.Close()
+	io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode
+}
+
+// couldBe reports whether an app that is as kind as any could take an address for a path or for something below it: it
+// decodes twice, knows no case, takes a backslash for a slash, and drops parameters.
+func couldBe(uri, path string) bool {
+	p, _, _ := strings.Cut(uri, "?")
+	for range 2 {
+		if decoded, err := url.PathUnescape(p); err == nil {
+			p = decoded
+		}
+	}
+	segments := strings.Split(strings.ReplaceAll(p, `\`, "/"), "/")
+	for i, s := range segments {
+		segments[i], _, _ = strings.Cut(strings.TrimRight(s, "\x00 ."), ";")
+	}
+	p = strings.ToLower(pathpkg.Clean(strings.Join(segments, "/")))
+	return p == path || strings.HasPrefix(p, path+"/")
 }
 
 // testDown has Curfew refuse connections, fall silent, panic, and not know. The app gets nothing meanwhile, and afterwards
