@@ -63,7 +63,6 @@ func (w *window) open(method string, headers ...string) *http.Response {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	r.Header.Set("Sec-Fetch-Dest", "document")
 	r.Header.Set("Sec-Fetch-Mode", "navigate")
 	r.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
 	for _, h := range headers {
@@ -143,7 +142,7 @@ func checkHeaders(t *testing.T, res *http.Response, policy string) {
 			t.Errorf("%s %s: %q, want %q", res.Request.Method, name, got, want)
 		}
 	}
-	if got := strings.Join(res.Header.Values("Vary"), ", "); got != "Accept-Encoding, Sec-Fetch-Dest, Accept" {
+	if got := strings.Join(res.Header.Values("Vary"), ", "); got != "Accept-Encoding, Sec-Fetch-Mode, Accept" {
 		t.Errorf("Vary: %q", got)
 	}
 }
@@ -172,14 +171,14 @@ func TestLeftAlone(t *testing.T) {
 		"an unknown coding":    {200, with("Content-Encoding", "compress"), nil},
 		"two codings":          {200, with("Content-Encoding", "br, gzip"), nil},
 		"a sandbox":            {200, with("Content-Security-Policy", "sandbox"), nil},
-		"asked by fetch":       {200, html, []string{"Sec-Fetch-Dest: empty", "Sec-Fetch-Mode: cors"}},
-		"a service worker":     {200, http.Header{"Content-Type": {"text/javascript"}}, []string{"Sec-Fetch-Dest: serviceworker"}},
-		"a script, it says":    {200, html, []string{"Sec-Fetch-Dest: script"}},
-		"asked by XHR":         {200, html, []string{"Sec-Fetch-Dest", "X-Requested-With: XMLHttpRequest"}},
-		"asked by htmx":        {200, html, []string{"Sec-Fetch-Dest", "HX-Request: true"}},
-		"asked by Turbo":       {200, html, []string{"Sec-Fetch-Dest", "Turbo-Frame: x"}},
-		"asked for anything":   {200, html, []string{"Sec-Fetch-Dest", "Accept: */*"}},
-		"asked but not for it": {200, html, []string{"Sec-Fetch-Dest", "Accept: text/html;q=0, */*"}},
+		"asked by fetch":       {200, html, []string{"Sec-Fetch-Mode: cors"}},
+		"a service worker":     {200, http.Header{"Content-Type": {"text/javascript"}}, []string{"Sec-Fetch-Mode: same-origin", "Sec-Fetch-Dest: serviceworker"}},
+		"prefetched by a link": {200, html, []string{"Sec-Fetch-Mode: no-cors", "Sec-Purpose: prefetch"}},
+		"asked by XHR":         {200, html, []string{"Sec-Fetch-Mode", "X-Requested-With: XMLHttpRequest"}},
+		"asked by htmx":        {200, html, []string{"Sec-Fetch-Mode", "HX-Request: true"}},
+		"asked by Turbo":       {200, html, []string{"Sec-Fetch-Mode", "Turbo-Frame: x"}},
+		"asked for anything":   {200, html, []string{"Sec-Fetch-Mode", "Accept: */*"}},
+		"asked but not for it": {200, html, []string{"Sec-Fetch-Mode", "Accept: text/html;q=0, */*"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -214,8 +213,8 @@ func TestIntoWhat(t *testing.T) {
 		request []string
 	}{
 		"a frame":             {200, "text/html", []string{"Sec-Fetch-Dest: iframe"}},
-		"an object":           {200, "text/html", []string{"Sec-Fetch-Dest: object"}},
-		"over plain HTTP":     {200, "text/html", []string{"Sec-Fetch-Dest"}},
+		"by a service worker": {200, "text/html", []string{"Sec-Fetch-Dest: empty"}},
+		"over plain HTTP":     {200, "text/html", []string{"Sec-Fetch-Mode"}},
 		"an error":            {404, "text/html", nil},
 		"broken parameters":   {200, "text/html; charset", nil},
 		"another encoding":    {200, "TEXT/HTML;charset=Shift_JIS", nil},
@@ -497,7 +496,7 @@ func TestAsked(t *testing.T) {
 			if w.open("GET", test.header+": "+test.value); got != test.want {
 				t.Errorf("for a page: %q, want %q", got, test.want)
 			}
-			if w.open("GET", test.header+": "+test.value, "Sec-Fetch-Dest: image"); got != test.value {
+			if w.open("GET", test.header+": "+test.value, "Sec-Fetch-Mode: no-cors"); got != test.value {
 				t.Errorf("for a picture: %q, want %q", got, test.value)
 			}
 		})

@@ -8,16 +8,14 @@ import (
 )
 
 // isPage reports whether the request asks for something that will stand in a window or a frame, and not for a piece of
-// a page, which a script puts into one. Browsers say so by Fetch Metadata; over plain HTTP they don't, and there the
-// media types tell, for what scripts commonly load has a header that a navigation can't have.
+// a page, which a script puts into one. Browsers say so by Fetch Metadata, by the mode and not the destination, which is
+// "empty" for a page that comes by way of the app's service worker. Over plain HTTP they don't say it, and there the media
+// types tell, for what scripts commonly load has a header that a navigation can't have.
 func isPage(r *http.Request) bool {
-	switch dest := r.Header.Get("Sec-Fetch-Dest"); dest {
-	case "document", "iframe", "frame", "object", "embed":
-		return true
-	case "":
-		return takesHTML(r.Header) && !byScript(r.Header)
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate"
 	}
-	return false
+	return takesHTML(r.Header) && !byScript(r.Header)
 }
 
 // scriptHeaders are what jQuery and others, htmx, pjax, Turbo and Unpoly send along.
