@@ -22,6 +22,7 @@ const (
 	continueTimeout = time.Second      // for an app to say 100 Continue before it gets the body anyway
 	maxIdle         = 256              // connections kept to an app
 	maxAnswerHeader = 1 << 20
+	connBuffer      = 2 << 10 // of a connection to an app, each way: for headers, since bodies have their own
 )
 
 // Proxy returns the handler that lets requests through to the apps, as their reverse proxy. It must be told of proxies
@@ -115,6 +116,8 @@ func dial(upstream *url.URL) (target url.URL, transport *http.Transport) {
 		ExpectContinueTimeout:  continueTimeout,
 		MaxIdleConnsPerHost:    maxIdle,
 		MaxResponseHeaderBytes: maxAnswerHeader,
+		WriteBufferSize:        connBuffer,
+		ReadBufferSize:         connBuffer,
 		DisableCompression:     true, // what the client and the app agree on is theirs
 		ForceAttemptHTTP2:      true,
 	}
@@ -160,7 +163,7 @@ func upstreamError(err error) error {
 }
 
 // bufferSize is for bodies on their way. An open stream holds one buffer, so it is small.
-const bufferSize = 8 << 10
+const bufferSize = 4 << 10
 
 // bufferPool is an httputil.BufferPool.
 type bufferPool struct{ sync.Pool }

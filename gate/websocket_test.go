@@ -234,7 +234,7 @@ func TestOtherProtocols(t *testing.T) {
 }
 
 // TestFrames passes frames of all kinds in pieces of all sizes.
-func TestFrames(t *testing.T) {
+func TestWebSocketFrames(t *testing.T) {
 	var stream []byte
 	ends := map[int]bool{0: true}
 	for i, size := range []int{0, 1, 125, 126, 127, 65535, 65536, 70000, 3} {
