@@ -1,7 +1,6 @@
 package gate
 
 import (
-
 	"bufio"
 	"fmt"
 	"io"
