@@ -690,8 +690,16 @@
     stop = () => { running = false; clearTimeout(timer); stopped.abort(); channel.close(); channel = undefined; };
     learn(doc);
     if (!running) return;
+    tellSignIn();
     post({ hello: true });
     lead(stopped.signal);
+  }
+
+  // Sign-in pages in other tabs need not be filled in any more.
+  function tellSignIn() {
+    const waiting = new BroadcastChannel('curfew-signin');
+    waiting.postMessage(true);
+    waiting.close();
   }
 
   const look = () => {
