@@ -22,7 +22,7 @@ const (
 	continueTimeout = time.Second      // for an app to say 100 Continue before it gets the body anyway
 	maxIdle         = 256              // connections kept to an app
 	maxAnswerHeader = 1 << 20
-	connBuffer      = 2 << 10 // of a connection to an app, each way: for headers, since bodies have their own
+	connBuffer      = 1 << 10 // of a connection to an app, each way: for headers, since bodies have their own
 )
 
 // Proxy returns the handler that lets requests through to the apps, as their reverse proxy. It must be told of proxies
@@ -52,23 +52,37 @@ type proxy struct {
 
 // ServeHTTP decides about the request and lets it through.
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := p.admit(w, r)
+	if q == nil {
+		return
+	}
+	q.begin(r)
+	defer q.finish()
+	p.ways[q.app].ServeHTTP(q, q.request)
+	if q.stream != nil {
+		q.pump()
+	}
+}
+
+// admit returns the passage of a request that may pass, and answers any other. It is a function of its own so that what it
+// needs of the stack is not held for as long as the request takes.
+//
+//go:noinline
+func (p *proxy) admit(w http.ResponseWriter, r *http.Request) *passage {
 	q := &passage{ResponseWriter: w, open: p.open}
 	a, err := askedOf(r)
 	if err == nil {
 		p.decide(&q.decision, r, &a)
 		err = q.err
 	}
-	way := p.ways[q.app]
-	if err == nil && way == nil {
+	if err == nil && p.ways[q.app] == nil {
 		err = errNoApp
 	}
 	if err != nil {
 		p.refuse(w, r, &a, err)
-		return
+		return nil
 	}
-	q.begin(r)
-	defer q.finish()
-	way.ServeHTTP(q, q.request)
+	return q
 }
 
 // way is the reverse proxy for one app.
@@ -96,6 +110,7 @@ func (p *proxy) way(app *App) *httputil.ReverseProxy {
 				}
 			}
 			q.length = res.ContentLength
+			q.takeStream(res)
 			return nil
 		},
 		ErrorHandler: p.failed,
