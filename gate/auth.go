@@ -50,7 +50,7 @@ func (g *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a, err = newAsked(t.method, t.secure(), t.host, t.uri)
 	}
 	if d.err = err; err == nil {
-		a.page, a.activity = isNavigation(t.method, r.Header), curfew.ActivityIn(t.method, r.Header)
+		a.activity = curfew.ActivityIn(t.method, r.Header)
 		a.cookie = g.edge.SessionCookie(a.secure, a.host)
 		g.decide(&d, r, &a)
 	}
@@ -76,7 +76,7 @@ func pass(to, from http.Header, d *decision) {
 // refuse answers a question with no.
 func (g *auth) refuse(w http.ResponseWriter, r *http.Request, a *asked, nginx bool, err error) {
 	status := statusOf(err)
-	if status == http.StatusUnauthorized && a.page {
+	if status == http.StatusUnauthorized && isNavigation(a.method, r.Header) {
 		w.Header().Set("Location", g.signIn(a.uri))
 		if !nginx {
 			status = http.StatusSeeOther

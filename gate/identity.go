@@ -45,15 +45,17 @@ func set(h http.Header, name, value string) {
 
 // clean leaves out what no header can hold.
 func clean(value string) string {
-	if !strings.ContainsFunc(value, isControl) {
-		return value
-	}
-	return strings.Map(func(r rune) rune {
-		if isControl(r) {
-			return -1
+	for i := range len(value) {
+		if isControl(rune(value[i])) {
+			return strings.Map(func(r rune) rune {
+				if isControl(r) {
+					return -1
+				}
+				return r
+			}, value)
 		}
-		return r
-	}, value)
+	}
+	return value
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }

@@ -17,7 +17,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -312,16 +311,16 @@ func (a answered) echoed(t *testing.T) map[string][]string {
 	return seen
 }
 
-// testApp is an app that knows nothing of Curfew. It counts what reaches it.
+// testApp is an app that knows nothing of Curfew. It remembers what reached it.
 type testApp struct {
 	*httptest.Server
-	hits atomic.Int64
+	paths sync.Map // of requests
 }
 
 func newTestApp(t *testing.T) *testApp {
 	a := &testApp{}
 	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.hits.Add(1)
+		a.paths.Store(r.URL.Path, true)
 		a.serve(w, r)
 	}))
 	t.Cleanup(func() {
@@ -329,6 +328,12 @@ func newTestApp(t *testing.T) *testApp {
 		a.Close()
 	})
 	return a
+}
+
+// saw reports whether a request for the path ever came.
+func (a *testApp) saw(path string) bool {
+	_, ok := a.paths.Load(path)
+	return ok
 }
 
 func (a *testApp) addr() string { return a.Listener.Addr().String() }

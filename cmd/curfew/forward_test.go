@@ -1,10 +1,20 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/gate"
+	"github.com/curfewhq/curfew/memory"
 )
 
 // TestForwardAuth runs the recipes in real proxies, all in front of one Curfew and one app.
@@ -17,6 +27,7 @@ func TestForwardAuth(t *testing.T) {
 			d := st.openDoor(t, r.name)
 			t.Run("signed out", d.testSignedOut)
 			t.Run("identity", d.testIdentity)
+			t.Run("down", d.testDown)
 		})
 	}
 }
@@ -81,4 +92,77 @@ func (d *frontDoor) testIdentity(t *testing.T) {
 	if got, ok := plain["cookie"]; ok && strings.Join(got, "") != "" {
 		t.Errorf("with our cookie alone the app sees the cookies %q", got)
 	}
+}
+
+// testDown has Curfew refuse connections, fall silent, panic, and not know. The app gets nothing meanwhile, and afterwards
+// all is well again.
+func (d *frontDoor) testDown(t *testing.T) {
+	v := d.visitor(appHost)
+	v.signIn("mia", "/echo")
+	well := d.curfew.to
+	for _, trouble := range []struct {
+		name  string
+		cause func()
+	}{
+		{"killed", func() { d.curfew.set("", true) }},
+		{"hanging", d.curfew.hold},
+		{"panicking", func() { d.curfew.set(newTroubled(t, func() error { panic("oh dear") }), false) }},
+		{"not knowing", func() { d.curfew.set(newTroubled(t, func() error { return errors.New("disk on fire") }), false) }},
+	} {
+		trouble.cause()
+		// The same visitor again, who was let in a moment ago, and nothing of that may be kept.
+		for _, header := range [][]string{fetch, navigation} {
+			if trouble.name == "hanging" && header[1] == "navigate" {
+				continue // once is long enough
+			}
+			path := "/" + d.name + "/" + strings.ReplaceAll(trouble.name, " ", "-")
+			a := v.do("GET", path, "", header...)
+			if a.StatusCode < 500 || d.app.saw(path) {
+				t.Errorf("%s: status %d, and the app saw it: %v: %s", trouble.name, a.StatusCode, d.app.saw(path), a.text)
+			}
+			if trouble.name == "not knowing" && a.StatusCode != http.StatusServiceUnavailable {
+				t.Errorf("%s: status %d, want 503", trouble.name, a.StatusCode)
+			}
+		}
+	}
+	d.curfew.set(well, false)
+	afterwards := "/" + d.name + "/afterwards"
+	if v.do("GET", afterwards, "", fetch...).want(t, "afterwards", http.StatusOK); !d.app.saw(afterwards) {
+		t.Error("afterwards the app sees nothing")
+	}
+}
+
+// newTroubled runs a Curfew whose store does what find does, and returns its address.
+func newTroubled(t *testing.T, find func() error) string {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	sessions, err := curfew.New(t.Context(), troubledStore{memory.NewSessions(), find}, curfew.Options{Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sessions.Close() })
+	g, err := gate.New(gate.Options{Sessions: sessions, Apps: []gate.App{{}}, Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := siteHandler(siteOptions{
+		house: &house{sessions: sessions, accounts: account.New(memory.NewAccounts(), sessions, account.Options{Logger: log})},
+		gate:  g, log: log, forwardAuth: true,
+		edge: curfew.Edge{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}},
+	})
+	s := httptest.NewUnstartedServer(h)
+	s.Config = newServer(h, log)
+	s.Start()
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// troubledStore is a store that can't find anything.
+type troubledStore struct {
+	curfew.Store
+	find func() error
+}
+
+func (s troubledStore) Find(context.Context, *curfew.TokenHash, curfew.SessionID) (curfew.Record, error) {
+	return curfew.Record{}, s.find()
 }

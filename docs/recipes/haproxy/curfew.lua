@@ -2,7 +2,7 @@
 -- which brings a client for HTTP, with Lua; Debian's package has both. Copy it to /etc/haproxy.
 
 local CURFEW = "http://127.0.0.1:8080/.curfew/auth"
-local TIMEOUT = 3000 -- ms
+local TIMEOUT = 1000 -- ms, for each of the four times that HAProxy tries
 
 -- What Curfew says about the sender, which takes the place of what the client sent.
 local IDENTITY = { "remote-user", "remote-name", "remote-role", "cookie" }
