@@ -217,6 +217,7 @@ func TestIntoWhat(t *testing.T) {
 		"over plain HTTP":     {200, "text/html", []string{"Sec-Fetch-Mode"}},
 		"an error":            {404, "text/html", nil},
 		"broken parameters":   {200, "text/html; charset", nil},
+		"parameters twice":    {200, "text/html; charset=utf-8; charset=utf-8", nil},
 		"another encoding":    {200, "TEXT/HTML;charset=Shift_JIS", nil},
 		"an encoding unknown": {200, "text/html; charset=x-klingon", nil},
 	} {
