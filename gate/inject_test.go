@@ -344,6 +344,8 @@ func TestFlushed(t *testing.T) {
 					<-next
 				}
 				page.Close()
+				w.(http.Flusher).Flush()
+				<-next
 				w.Header().Set("X-Sum", "3")
 				w.Header().Set("Repr-Digest", "sha-256=:AAAA:")
 			})
@@ -359,6 +361,7 @@ func TestFlushed(t *testing.T) {
 				}
 				next <- true
 			}
+			next <- true
 			if rest := read(t, body); rest != "" {
 				t.Errorf("then came %q", rest)
 			}
@@ -422,10 +425,15 @@ func TestBroken(t *testing.T) {
 		cut := whole.Len()
 		io.WriteString(e, "<p>y")
 		e.Close()
+		const both = "<head>" + wholeTag + "<p>x<p>y"
 		for name, test := range map[string]struct{ body, want string }{
-			"not coded": {page, ""},
-			"cut short": {whole.String()[:cut], "<head>" + wholeTag + "<p>x"},
+			"not coded":     {page, ""},
+			"cut short":     {whole.String()[:cut], strings.TrimSuffix(both, "<p>y")},
+			"wrong at last": {whole.String()[:whole.Len()-1] + "\xff", both},
 		} {
+			if k.name != "gzip" && name == "wrong at last" {
+				continue // has no checksum at its end, or none that all libraries write
+			}
 			t.Run(k.name+"/"+name, func(t *testing.T) {
 				w := serveApp(t, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Content-Type", "text/html")
