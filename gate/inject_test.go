@@ -344,8 +344,6 @@ func TestFlushed(t *testing.T) {
 					<-next
 				}
 				page.Close()
-				w.(http.Flusher).Flush()
-				<-next
 				w.Header().Set("X-Sum", "3")
 				w.Header().Set("Repr-Digest", "sha-256=:AAAA:")
 			})
@@ -361,7 +359,6 @@ func TestFlushed(t *testing.T) {
 				}
 				next <- true
 			}
-			next <- true
 			if rest := read(t, body); rest != "" {
 				t.Errorf("then came %q", rest)
 			}
@@ -372,6 +369,49 @@ func TestFlushed(t *testing.T) {
 		})
 	}
 }
+
+// TestReadToTheEnd has a body that says only after all of the page that it ends: what then comes, trailers, is not missed, nor is
+// the page kept back for it.
+func TestReadToTheEnd(t *testing.T) {
+	for _, k := range kinds {
+		var body bytes.Buffer
+		e := k.encode(&body)
+		io.WriteString(e, "<head>x")
+		e.Close()
+		ended := false
+		end := readerFunc(func([]byte) (int, error) {
+			ended = true
+			return 0, io.EOF
+		})
+		recode, _ := recoder(http.Header{"Content-Encoding": {k.name}})
+		var got bytes.Buffer
+		r := recode(io.MultiReader(&body, end), &tagger{tag: testTag})
+		buf := make([]byte, 1<<10)
+		for !ended {
+			n, err := r.Read(buf)
+			if !ended {
+				got.Write(buf[:n])
+			}
+			if err != nil {
+				break
+			}
+		}
+		page, err := k.decode(bytes.NewReader(got.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, _ := io.ReadAll(page); string(text) != "<head>"+testTag+"x" {
+			t.Errorf("%s: before the body's end there was only %q", k.name, text)
+		}
+		if !ended {
+			t.Errorf("%s: the body's end was not read", k.name)
+		}
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // TestBomb has a small answer that is a page of 100 MB: no more than the windows is in memory at any time.
 func TestBomb(t *testing.T) {

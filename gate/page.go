@@ -97,7 +97,7 @@ func isTransformable(res *http.Response) bool {
 	switch s := res.StatusCode; {
 	case s < 200, s == http.StatusNoContent, s == http.StatusResetContent, s == http.StatusPartialContent, s == http.StatusNotModified:
 		return false
-	case res.ContentLength == 0 && res.Request.Method != http.MethodHead, res.Header.Get("Content-Range") != "":
+	case res.ContentLength == 0 && res.Request.Method != http.MethodHead:
 		return false
 	}
 	if disposition, _, _ := strings.Cut(res.Header.Get("Content-Disposition"), ";"); strings.EqualFold(strings.TrimSpace(disposition), "attachment") {
