@@ -379,7 +379,7 @@ func TestReadToTheEnd(t *testing.T) {
 		io.WriteString(e, "<head>x")
 		e.Close()
 		ended := false
-		end := readerFunc(func([]byte) (int, error) {
+		end := bodyFunc(func([]byte) (int, error) {
 			ended = true
 			return 0, io.EOF
 		})
@@ -409,9 +409,9 @@ func TestReadToTheEnd(t *testing.T) {
 	}
 }
 
-type readerFunc func([]byte) (int, error)
+type bodyFunc func([]byte) (int, error)
 
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+func (f bodyFunc) Read(p []byte) (int, error) { return f(p) }
 
 // TestBomb has a small answer that is a page of 100 MB: no more than the windows is in memory at any time.
 func TestBomb(t *testing.T) {
