@@ -59,6 +59,15 @@ type window struct {
 // open asks for a page, with more headers, "Name: value" each. A header without a value is not sent.
 func (w *window) open(method string, headers ...string) *http.Response {
 	w.t.Helper()
+	res, err := w.try(method, headers...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return res
+}
+
+func (w *window) try(method string, headers ...string) (*http.Response, error) {
+	w.t.Helper()
 	r, err := http.NewRequestWithContext(w.t.Context(), method, w.base+"/page", nil)
 	if err != nil {
 		w.t.Fatal(err)
@@ -72,11 +81,10 @@ func (w *window) open(method string, headers ...string) *http.Response {
 		}
 	}
 	res, err := w.client.Do(r)
-	if err != nil {
-		w.t.Fatal(err)
+	if err == nil {
+		w.t.Cleanup(func() { res.Body.Close() })
 	}
-	w.t.Cleanup(func() { res.Body.Close() })
-	return res
+	return res, err
 }
 
 func read(t testing.TB, r io.Reader) string {
@@ -480,7 +488,13 @@ func TestBroken(t *testing.T) {
 					w.Header().Set("Content-Encoding", k.name)
 					io.WriteString(w, test.body)
 				})
-				res := w.open("GET")
+				res, err := w.try("GET")
+				if err != nil && test.want == "" {
+					return // broken off before anything came
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
 				coded, err := io.ReadAll(res.Body)
 				if err == nil {
 					t.Error("the answer does not break off")
