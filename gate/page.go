@@ -70,10 +70,11 @@ func quality(item string) (name string, q float64) {
 // isHTML reports whether the answer is HTML in an encoding in which the tag's bytes mean what they say. XHTML is
 // none: there a mistake costs the whole page.
 func isHTML(h http.Header) bool {
-	kind, parameters, err := mime.ParseMediaType(h.Get("Content-Type"))
-	if kind != "text/html" || err != nil && err != mime.ErrInvalidMediaParameter {
+	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	if !strings.EqualFold(strings.TrimSpace(kind), "text/html") {
 		return false
 	}
+	_, parameters, _ := mime.ParseMediaType(h.Get("Content-Type")) // what is said badly is not said
 	return !notASCII[strings.ToLower(strings.TrimSpace(parameters["charset"]))]
 }
 
@@ -96,7 +97,7 @@ func isTransformable(res *http.Response) bool {
 	switch s := res.StatusCode; {
 	case s < 200, s == http.StatusNoContent, s == http.StatusResetContent, s == http.StatusPartialContent, s == http.StatusNotModified:
 		return false
-	case res.ContentLength == 0 && res.Request.Method != http.MethodHead, res.Header.Get("Content-Range") != "":
+	case res.ContentLength == 0 && res.Request.Method != http.MethodHead:
 		return false
 	}
 	if disposition, _, _ := strings.Cut(res.Header.Get("Content-Disposition"), ";"); strings.EqualFold(strings.TrimSpace(disposition), "attachment") {
