@@ -1,7 +1,6 @@
 package curfew
 
 import (
-	"maps"
 	"sync"
 	"sync/atomic"
 )
@@ -13,38 +12,38 @@ const cacheShards = 256
 // after which a load that began before is not kept.
 type cache struct {
 	shards [cacheShards]shard
-	most   int         // entries a shard
-	fresh  atomic.Bool // a shard has fresh entries
+	most   int                    // entries a shard
+	fresh  atomic.Bool            // a shard has fresh entries
+	held   atomic.Pointer[UserID] // whose sessions are being changed
 }
 
-// shard is a part of the cache. Its lock is that of its entries, too: one lock a check.
+// shard is a part of the cache. Its lock is for changes, of its entries too: a check that changes nothing takes none.
 type shard struct {
-	mu      sync.Mutex
-	entries map[TokenHash]*entry
-	ended   map[TokenHash]*EndedError // sessions that were asked for after their end, which is final
-	epoch   uint64                    // of changes past the entries
-	fresh   []*entry                  // those with activity to write that the queue has not got yet
-	_       [72]byte                  // fills two cache lines, for which two cores would otherwise fight
+	entries table
+	_       [40]byte // what all read is not in a cache line with what changes often
+
+	mu    sync.Mutex
+	ended map[TokenHash]*EndedError // sessions that were asked for after their end, which is final
+	epoch uint64                    // of changes past the entries
+	fresh []waiting                 // those with activity to write that the queue has not got yet
+	_     [16]byte
 }
 
 func newCache(size int) *cache {
 	c := &cache{most: max(1, size/cacheShards)}
 	for i := range c.shards {
-		c.shards[i].entries, c.shards[i].ended = map[TokenHash]*entry{}, map[TokenHash]*EndedError{}
+		c.shards[i].entries.rebuild(0)
+		c.shards[i].ended = map[TokenHash]*EndedError{}
 	}
 	return c
 }
 
+// of returns the shard of a hash.
+func (c *cache) of(h *TokenHash) *shard { return &c.shards[h[0]] }
+
 // lock returns the shard of a hash, locked.
 func (c *cache) lock(h TokenHash) *shard {
-	s := &c.shards[h[0]]
-	s.mu.Lock()
-	return s
-}
-
-// lockOf returns the shard of an entry, locked.
-func (c *cache) lockOf(e *entry) *shard {
-	s := &c.shards[e.shard]
+	s := c.of(&h)
 	s.mu.Lock()
 	return s
 }
@@ -62,41 +61,49 @@ const (
 
 // check decides on a session in memory, notes activity in it, and sets to to what it is then.
 func (c *cache) check(to *Session, h *TokenHash, now, active int64) verdict {
-	s := &c.shards[h[0]]
-	s.mu.Lock()
-	e := s.entries[*h]
+	s := c.of(h)
+	e := s.entries.find(h)
 	if e == nil {
-		s.mu.Unlock()
 		return verdictUnknown
 	}
 	v := verdictOK
 	switch {
-	case now >= e.endsAt:
+	case now >= e.endsAt.Load():
 		v = verdictDue
-	case active != never && active > e.lastActive():
+	case active != never && active > e.lastActive.Load():
 		v = c.touch(s, e, now, active)
 	}
-	*to = e.session
-	s.mu.Unlock()
+	e.read(to)
 	return v
 }
 
-// touch notes activity, unless it must be written first. The caller holds s.mu.
+// touch notes activity, unless it must be written first.
 func (c *cache) touch(s *shard, e *entry, now, active int64) verdict {
-	if now >= e.writeAt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case e.gone:
+		return verdictUnknown
+	case now >= e.endsAt.Load():
+		return verdictDue
+	case active <= e.lastActive.Load():
+		return verdictOK
+	case now >= e.writeAt:
 		return verdictWriteFirst
 	}
-	v := verdictOK
+	v, t := verdictOK, e.timing()
 	if !e.queued {
 		e.queued = true
-		s.fresh = append(s.fresh, e)
-		c.fresh.Store(true) // after the entry is there, or it could be overlooked
-		if now >= e.session.timing().idleAt() {
+		s.fresh = append(s.fresh, e.wait(t))
+		if !c.fresh.Load() {
+			c.fresh.Store(true) // after the entry is there, or it could be overlooked
+		}
+		if now >= t.idleAt() {
 			v = verdictRevived
 		}
 	}
-	e.session.LastActive = fromMilli(active)
-	e.endsAt = e.session.timing().endsAt()
+	e.lastActive.Store(active)
+	e.endsAt.Store(t.since(active).endsAt())
 	return v
 }
 
@@ -104,7 +111,7 @@ func (c *cache) touch(s *shard, e *entry, now, active int64) verdict {
 func (c *cache) look(h TokenHash, f func(*entry)) bool {
 	s := c.lock(h)
 	defer s.mu.Unlock()
-	e := s.entries[h]
+	e := s.entries.find(&h)
 	if e != nil {
 		f(e)
 	}
@@ -124,12 +131,16 @@ func (c *cache) add(r Record, epoch uint64) (full bool) {
 	s := c.lock(r.Hash)
 	defer s.mu.Unlock()
 	switch {
-	case s.entries[r.Hash] != nil, s.epoch != epoch:
+	case s.entries.find(&r.Hash) != nil, s.epoch != epoch:
 		return false
-	case len(s.entries) >= c.most && !s.evict():
+	case s.entries.len >= c.most && !s.evict():
 		return true
 	}
-	s.entries[r.Hash] = newEntry(r)
+	e := newEntry(r)
+	if user := c.held.Load(); user != nil && *user == e.user() {
+		e.hold(true)
+	}
+	s.entries.put(e)
 	return false
 }
 
@@ -156,15 +167,20 @@ func (c *cache) addEnded(h TokenHash, e *EndedError) {
 // endedShare is how many live sessions there may be for each ended one that is kept.
 const endedShare = 8
 
-// evict drops some entry that has nothing to write, and reports whether it found one. Maps are walked from a random place.
+// evict drops some entry that has nothing to write, and reports whether it found one.
 func (s *shard) evict() bool {
-	for h, e := range s.entries {
+	for e := range s.entries.all {
 		if !e.queued {
-			delete(s.entries, h)
+			s.drop(e)
 			return true
 		}
 	}
 	return false
+}
+
+func (s *shard) drop(e *entry) {
+	e.gone = true
+	s.entries.remove(e)
 }
 
 // remove drops the entry of a session that has ended.
@@ -172,21 +188,19 @@ func (c *cache) remove(h TokenHash) {
 	s := c.lock(h)
 	defer s.mu.Unlock()
 	s.epoch++
-	delete(s.entries, h)
-}
-
-// drop drops the entry of a session. It looks through its shard, since an entry does not know its hash, to be small.
-func (c *cache) drop(e *entry) {
-	s := c.lockOf(e)
-	defer s.mu.Unlock()
-	s.epoch++
-	maps.DeleteFunc(s.entries, func(_ TokenHash, other *entry) bool { return other.session.ID == e.session.ID })
+	if e := s.entries.find(&h); e != nil {
+		s.drop(e)
+	}
 }
 
 // doubt drops the entries of sessions that may have ended, so that the store is asked. Those with activity to write stay:
 // writing it will tell.
 func (c *cache) doubt(ended func(Session) bool) {
-	c.deleteIf(func(e *entry) bool { return !e.queued && ended(e.session) })
+	c.deleteIf(func(e *entry) bool {
+		var s Session
+		e.read(&s)
+		return !e.queued && ended(s)
+	})
 }
 
 // clear drops all entries but one, whose sessions have ended.
@@ -195,26 +209,49 @@ func (c *cache) clear(but TokenHash) {
 		s := &c.shards[i]
 		s.mu.Lock()
 		s.epoch++
-		kept := s.entries[but]
-		s.entries = map[TokenHash]*entry{}
+		kept := s.entries.find(&but)
+		s.entries.clear()
 		if kept != nil {
-			s.entries[but] = kept
+			s.entries.put(kept)
 		}
 		s.mu.Unlock()
 	}
 }
 
-// update changes the entries of all sessions of a user. Those that are due it drops: they have ended, unless activity is
-// on its way to the store, which then knows.
+// hold has activity of a user written before it is acknowledged, until release: whether it came before or after a change
+// of all the user's sessions is then for the store to say. One user is held at a time.
+func (c *cache) hold(user UserID) {
+	c.held.Store(&user) // first, for the entries that come while the others are held one by one
+	c.each(func(e *entry) {
+		if e.user() == user {
+			e.hold(true)
+		}
+	})
+}
+
+// release ends hold without a change.
+func (c *cache) release(user UserID) {
+	c.held.Store(nil)
+	c.each(func(e *entry) {
+		if e.user() == user {
+			e.hold(false)
+		}
+	})
+}
+
+// update ends hold with a change. Sessions that are due it drops: they have ended, unless activity has reached the store
+// meanwhile, which then knows.
 func (c *cache) update(user UserID, now int64, change Change) {
+	c.held.Store(nil)
 	c.deleteIf(func(e *entry) bool {
-		if e.session.User.ID != user {
+		if e.user() != user {
 			return false
 		}
-		if now >= e.endsAt {
+		if now >= e.endsAt.Load() {
 			return true
 		}
-		e.apply(change)
+		e.held = false
+		e.change(change.Apply)
 		return false
 	})
 }
@@ -224,8 +261,20 @@ func (c *cache) wrote(h TokenHash, t Touch) {
 	s := c.lock(h)
 	defer s.mu.Unlock()
 	s.epoch++
-	if e := s.entries[h]; e != nil {
+	if e := s.entries.find(&h); e != nil {
 		e.wrote(t)
+	}
+}
+
+// each calls f with all entries.
+func (c *cache) each(f func(*entry)) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for e := range s.entries.all {
+			f(e)
+		}
+		s.mu.Unlock()
 	}
 }
 
@@ -235,7 +284,11 @@ func (c *cache) deleteIf(f func(*entry) bool) {
 		s := &c.shards[i]
 		s.mu.Lock()
 		s.epoch++
-		maps.DeleteFunc(s.entries, func(_ TokenHash, e *entry) bool { return f(e) })
+		for e := range s.entries.all {
+			if f(e) {
+				s.drop(e)
+			}
+		}
 		s.mu.Unlock()
 	}
 }

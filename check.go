@@ -57,9 +57,10 @@ func (m *Manager) load(ctx context.Context, hash TokenHash) error {
 		return err
 	}
 	if full := m.cache.add(r, epoch); full {
-		return m.flush(ctx, m.takeAll())
+		m.collect()
+		_, err = m.flushBatch(ctx, all)
 	}
-	return nil
+	return err
 }
 
 // find returns a live record from the store; an ended one is an *EndedError.
@@ -100,13 +101,19 @@ func (m *Manager) write(ctx context.Context, s Session, hash TokenHash, now time
 	}
 	if !live[1] {
 		m.cache.remove(hash)
-		if _, err := m.find(ctx, &hash, ""); err != nil {
-			return err
-		}
-		ending, _ := s.Due(s.EndsAt())
-		return &EndedError{Ended{s, ending}}
+		return m.over(ctx, hash)
 	}
 	m.cache.wrote(hash, t)
 	m.hub.publish(Event{EventChanged, s.ID, s.User.ID})
 	return nil
+}
+
+// over returns how a session has ended that the store does not take for live. Its row may not have moved yet.
+func (m *Manager) over(ctx context.Context, hash TokenHash) error {
+	r, err := m.find(ctx, &hash, "")
+	if err != nil {
+		return err
+	}
+	ending, _ := r.Session.Due(r.Session.EndsAt())
+	return &EndedError{Ended{r.Session, ending}}
 }

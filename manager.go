@@ -53,6 +53,10 @@ type Manager struct {
 	// collected is when the queue last got what it did not have yet, in Unix milliseconds.
 	collected atomic.Int64
 
+	flushing turn         // one batch of activity is written at a time
+	changing turn         // the sessions of one user at a time
+	starting sync.RWMutex // no session starts while everybody ends, first in the store and then in the cache
+
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
@@ -83,7 +87,8 @@ func New(ctx context.Context, store Store, opt Options) (*Manager, error) {
 	background, stop := context.WithCancel(context.Background())
 	m := &Manager{
 		store: store, policy: policy, log: opt.Logger,
-		clock: newClock(opt.Now, floor), cache: newCache(opt.CacheSize), stop: stop,
+		clock: newClock(opt.Now, floor), cache: newCache(opt.CacheSize), queue: newQueue(),
+		flushing: newTurn(), changing: newTurn(), stop: stop,
 	}
 	if behind := m.clock.behind(); behind > time.Second {
 		m.log.Warn("the clock was set back; sessions go on by the later time", "behind", behind)
@@ -99,7 +104,7 @@ func (m *Manager) Close() error {
 	m.hub.close()
 	ctx, cancel := change(context.Background())
 	defer cancel()
-	if err := m.flush(ctx, m.takeAll()); err != nil {
+	if err := m.flush(ctx, all); err != nil {
 		return err
 	}
 	return m.tick(ctx)
@@ -127,15 +132,34 @@ func (m *Manager) Start(ctx context.Context, st Start) (Session, Token, error) {
 	if err := m.settle(ctx, now); err != nil {
 		return Session{}, Token{}, err
 	}
+	if err := m.insert(ctx, now, r); err != nil {
+		return Session{}, Token{}, err
+	}
+	m.hub.publish(Event{EventStarted, r.Session.ID, st.User.ID})
+	return r.Session, token, nil
+}
+
+// insert puts a new session into the store and into the cache.
+func (m *Manager) insert(ctx context.Context, now time.Time, r Record) error {
+	m.starting.RLock()
+	defer m.starting.RUnlock()
 	epoch := m.cache.begin(r.Hash)
 	replaced, err := m.store.Insert(ctx, now, r, m.policy.MaxSessions, m.policy.AtMax == RefuseNew)
 	if err != nil {
-		return Session{}, Token{}, unavailable("start session", err)
+		if m.policy.MaxSessions > 0 && ErrorCode(err) != CodeConflict {
+			m.doubt(func(s Session) bool { return s.User.ID == r.Session.User.ID })
+		}
+		return unavailable("start session", err)
 	}
 	m.forgetEnded(replaced)
 	m.cache.add(r, epoch)
-	m.hub.publish(Event{EventStarted, r.Session.ID, st.User.ID})
-	return r.Session, token, nil
+	return nil
+}
+
+// doubt has the store say of sessions whether they have ended, after an error that leaves that open.
+func (m *Manager) doubt(ended func(Session) bool) {
+	m.cache.doubt(ended)
+	m.hub.publish(Event{Kind: EventEnded})
 }
 
 // Check returns the session that has the token, as of now. If act is Active, the session's inactivity starts anew.
@@ -234,28 +258,38 @@ func (m *Manager) EndAll(ctx context.Context, sel Selection, e Ending) (int, err
 	if err := m.settle(ctx, now); err != nil {
 		return 0, err
 	}
+	if sel.Everybody() {
+		return m.endEverybody(ctx, now, sel, e)
+	}
+	n, ended, err := m.store.End(ctx, now, sel, e)
+	if err != nil {
+		m.doubt(func(s Session) bool { return sel.Selects(s, now) })
+		return 0, unavailable("end sessions", err)
+	}
+	m.forgetEnded(ended)
+	return n, nil
+}
+
+func (m *Manager) endEverybody(ctx context.Context, now time.Time, sel Selection, e Ending) (int, error) {
+	m.starting.Lock()
+	defer m.starting.Unlock()
 	keep, err := m.kept(ctx, sel)
 	if err != nil {
 		return 0, err
 	}
-	n, ended, err := m.store.End(ctx, now, sel, e)
-	switch {
-	case err != nil: // whether they ended is then for the store to say
-		m.cache.doubt(func(s Session) bool { return sel.Selects(s, now) })
-		m.hub.publish(Event{Kind: EventEnded})
+	n, _, err := m.store.End(ctx, now, sel, e)
+	if err != nil {
+		m.doubt(func(s Session) bool { return sel.Selects(s, now) })
 		return 0, unavailable("end sessions", err)
-	case sel.Everybody():
-		m.cache.clear(keep)
-		m.hub.publish(Event{Kind: EventEnded})
-	default:
-		m.forgetEnded(ended)
 	}
+	m.cache.clear(keep)
+	m.hub.publish(Event{Kind: EventEnded})
 	return n, nil
 }
 
 // kept returns the hash of the session that a selection of everybody spares, if it is live.
 func (m *Manager) kept(ctx context.Context, sel Selection) (TokenHash, error) {
-	if !sel.Everybody() || sel.Except == "" {
+	if sel.Except == "" {
 		return TokenHash{}, nil
 	}
 	r, err := m.find(ctx, nil, sel.Except)
@@ -296,15 +330,24 @@ func (m *Manager) SetFullName(ctx context.Context, user UserID, name string) err
 	return m.update(ctx, user, Change{FullName: &name})
 }
 
+// update makes a change in the store and then in memory. What was acknowledged before must be judged by the old lifetime,
+// and what comes later by the new one; so nothing is acknowledged in between that the store does not know.
 func (m *Manager) update(ctx context.Context, user UserID, c Change) error {
 	ctx, cancel := change(ctx)
 	defer cancel()
-	// What is in memory must be written by the old lifetime's rules before a shorter one holds in the store.
-	if err := m.flush(ctx, m.takeUser(user)); err != nil {
+	if err := m.changing.enter(ctx); err != nil {
+		return err
+	}
+	defer m.changing.leave()
+	m.cache.hold(user)
+	if err := m.flush(ctx, of(user)); err != nil {
+		m.cache.release(user)
 		return err
 	}
 	now := m.clock.Now()
 	if err := m.store.Update(ctx, now, user, c); err != nil {
+		m.doubt(func(s Session) bool { return s.User.ID == user })
+		m.cache.release(user)
 		return unavailable("change sessions", err)
 	}
 	m.cache.update(user, now.UnixMilli(), c)
@@ -349,7 +392,7 @@ func (m *Manager) List(ctx context.Context, q Query) (Page, error) {
 // refresh brings a record from the store up to the activity that is not yet written.
 func (m *Manager) refresh(r *Record) {
 	m.cache.look(r.Hash, func(e *entry) {
-		r.Session.LastActive = later(r.Session.LastActive, e.session.LastActive)
+		r.Session.LastActive = later(r.Session.LastActive, fromMilli(e.lastActive.Load()))
 	})
 }
 

@@ -12,8 +12,9 @@ import (
 type queue struct {
 	mu      sync.Mutex
 	buckets map[int64]*bucket // by the tick in which the last of their entries is due
-	// earliest is no later than the first end that the store knows of a session in the queue.
-	earliest int64
+	// These are no later than the first end that the store knows of a session in the queue, and of one whose activity is
+	// being written.
+	earliest, underway int64
 }
 
 // tick is the width of a bucket, in milliseconds.
@@ -22,51 +23,87 @@ const tick = 100
 // bucket holds entries that are due together.
 type bucket struct {
 	entries  []*entry
-	earliest int64
+	earliest int64 // no later than the first end that the store knows of their sessions
 }
 
-// put adds an entry that is due, and whose session ends as far as the store knows, at these times.
-func (q *queue) put(e *entry, due, end int64) {
+func newQueue() queue {
+	return queue{buckets: map[int64]*bucket{}, earliest: math.MaxInt64, underway: math.MaxInt64}
+}
+
+func (q *queue) put(list ...waiting) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.buckets) == 0 {
-		q.buckets, q.earliest = map[int64]*bucket{}, end
+	for _, w := range list {
+		at := (w.due + tick - 1) / tick
+		b := q.buckets[at]
+		if b == nil {
+			b = &bucket{earliest: math.MaxInt64}
+			q.buckets[at] = b
+		}
+		b.entries = append(b.entries, w.entry)
+		b.earliest, q.earliest = min(b.earliest, w.end), min(q.earliest, w.end)
 	}
-	at := (due + tick - 1) / tick
-	b := q.buckets[at]
-	if b == nil {
-		b = &bucket{earliest: end}
-		q.buckets[at] = b
-	}
-	b.entries = append(b.entries, e)
-	b.earliest, q.earliest = min(b.earliest, end), min(q.earliest, end)
 }
 
-// takeAll empties the queue.
-func (q *queue) takeAll() []*entry {
-	return q.take(func(int64, *bucket) bool { return true })
-}
-
-// takeDue takes the entries that are due.
-func (q *queue) takeDue(now int64) []*entry {
-	return q.take(func(at int64, b *bucket) bool { return at*tick <= now || b.earliest <= now })
-}
-
-// isPast reports whether a session in the queue may be over by now as far as the store knows.
+// isPast reports whether a session that waits, or whose activity is being written, may be over by now as far as the store
+// knows.
 func (q *queue) isPast(now int64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.buckets) > 0 && now >= q.earliest
+	return now >= min(q.earliest, q.underway)
 }
 
-func (q *queue) take(due func(at int64, b *bucket) bool) []*entry {
+// take says which entries to take from a queue, up to as many as one batch has.
+type take func(*queue) []*entry
+
+// all takes any entries.
+func all(q *queue) []*entry {
+	return q.takeFrom(func(int64, *bucket) bool { return true })
+}
+
+// dueBy takes entries that are due, or whose session is over as far as the store knows.
+func dueBy(now int64) take {
+	return func(q *queue) []*entry {
+		return q.takeFrom(func(at int64, b *bucket) bool { return at*tick <= now || b.earliest <= now })
+	}
+}
+
+func (q *queue) takeFrom(due func(at int64, b *bucket) bool) (taken []*entry) {
+	for at, b := range q.buckets {
+		if due(at, b) && len(taken) < flushBatch {
+			n := min(len(b.entries), flushBatch-len(taken))
+			taken, b.entries = append(taken, b.entries[:n]...), b.entries[n:]
+			q.underway = min(q.underway, b.earliest)
+		}
+	}
+	return taken
+}
+
+// of takes the entries of a user.
+func of(user UserID) take {
+	return func(q *queue) (taken []*entry) {
+		for _, b := range q.buckets {
+			b.entries = slices.DeleteFunc(b.entries, func(e *entry) bool {
+				if e.user() != user || len(taken) == flushBatch {
+					return false
+				}
+				taken = append(taken, e)
+				q.underway = min(q.underway, b.earliest)
+				return true
+			})
+		}
+		return taken
+	}
+}
+
+// begin takes a batch, whose activity is then under way until done.
+func (q *queue) begin(t take) []*entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var taken []*entry
+	taken := t(q)
 	q.earliest = math.MaxInt64
 	for at, b := range q.buckets {
-		if due(at, b) {
-			taken = append(taken, b.entries...)
+		if len(b.entries) == 0 {
 			delete(q.buckets, at)
 		} else {
 			q.earliest = min(q.earliest, b.earliest)
@@ -75,20 +112,10 @@ func (q *queue) take(due func(at int64, b *bucket) bool) []*entry {
 	return taken
 }
 
-// takeUser takes the entries of a user.
-func (q *queue) takeUser(user UserID) []*entry {
+func (q *queue) done() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var taken []*entry
-	for _, b := range q.buckets {
-		b.entries = slices.DeleteFunc(b.entries, func(e *entry) bool {
-			if e.session.User.ID == user {
-				taken = append(taken, e)
-			}
-			return e.session.User.ID == user
-		})
-	}
-	return taken
+	q.underway = math.MaxInt64
 }
 
 const (
@@ -132,7 +159,7 @@ func (m *Manager) try(ctx context.Context, work func(context.Context) error) {
 // It judges by the time before the writing, however long that took.
 func (m *Manager) round(ctx context.Context) error {
 	now := m.clock.Now()
-	if err := m.flush(ctx, m.takeDue(now.UnixMilli())); err != nil {
+	if err := m.flush(ctx, dueBy(now.UnixMilli())); err != nil {
 		return err
 	}
 	for m.clock.Now().Sub(now) < sweepEvery { // or the next activity would have to wait
@@ -157,55 +184,61 @@ func (m *Manager) settle(ctx context.Context, now time.Time) error {
 	if isNear && !m.queue.isPast(now.UnixMilli()) {
 		return nil
 	}
-	return m.flush(ctx, m.takeDue(now.UnixMilli()))
+	return m.flush(ctx, dueBy(now.UnixMilli()))
 }
 
-// flush writes the activity of entries. What can't be written goes back into the queue.
-func (m *Manager) flush(ctx context.Context, entries []*entry) error {
-	for len(entries) > 0 {
-		batch := entries[:min(len(entries), flushBatch)]
-		if err := m.flushBatch(ctx, batch); err != nil {
-			for _, e := range entries {
-				m.enqueue(e)
-			}
+// flush writes activity that was noted before, batch by batch, until there is none left to take.
+func (m *Manager) flush(ctx context.Context, t take) error {
+	m.collect()
+	for {
+		n, err := m.flushBatch(ctx, t)
+		if n == 0 || err != nil {
 			return err
 		}
-		entries = entries[len(batch):]
 	}
-	return nil
 }
 
-func (m *Manager) flushBatch(ctx context.Context, batch []*entry) error {
+// flushBatch writes the activity of one batch of entries, and returns how many those are. What can't be written goes back
+// into the queue. One batch is written at a time: so when there is nothing to take, all is in the store.
+func (m *Manager) flushBatch(ctx context.Context, t take) (int, error) {
+	if err := m.flushing.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer m.flushing.leave()
+	batch := m.queue.begin(t)
+	defer m.queue.done()
+	if len(batch) == 0 {
+		return 0, nil
+	}
 	touches := make([]Touch, len(batch))
 	for i, e := range batch {
-		s := m.cache.lockOf(e)
-		touches[i] = Touch{ID: e.session.ID, At: e.session.LastActive}
-		s.mu.Unlock()
+		touches[i] = Touch{ID: e.id(), At: fromMilli(e.lastActive.Load())}
 	}
 	live, err := m.store.Touch(ctx, m.clock.Now(), touches)
 	if err != nil {
-		return unavailable("write activity", err)
+		m.enqueue(batch...)
+		return 0, unavailable("write activity", err)
 	}
 	for i, e := range batch {
 		m.flushed(e, touches[i].At.UnixMilli(), live[i])
 	}
-	return nil
+	return len(batch), nil
 }
 
 // flushed notes that the activity of an entry until at is written.
 func (m *Manager) flushed(e *entry, at int64, live bool) {
 	if !live { // the store knows of an end that this manager didn't make
-		m.cache.drop(e)
+		m.cache.remove(e.hash)
 		return
 	}
-	s := m.cache.lockOf(e)
+	s := m.cache.lock(e.hash)
 	newer := e.flushed(at)
 	s.epoch++ // the entry may be evicted now; who read the session before the activity was written must not bring that back
 	s.mu.Unlock()
 	if newer {
 		m.enqueue(e)
 	}
-	m.hub.publish(Event{EventChanged, e.session.ID, e.session.User.ID})
+	m.hub.publish(Event{EventChanged, e.id(), e.user()})
 }
 
 // collect puts the entries into the queue that have activity to write since the last time.
@@ -217,34 +250,19 @@ func (m *Manager) collect() {
 	for i := range m.cache.shards {
 		s := &m.cache.shards[i]
 		s.mu.Lock()
-		for _, e := range s.fresh {
-			m.queue.put(e, e.dueAt(), e.storedEnd())
-		}
+		m.queue.put(s.fresh...)
 		s.fresh = nil
 		s.mu.Unlock()
 	}
 }
 
-// enqueue puts an entry back into the queue.
-func (m *Manager) enqueue(e *entry) {
-	s := m.cache.lockOf(e)
-	defer s.mu.Unlock()
-	m.queue.put(e, e.dueAt(), e.storedEnd())
-}
-
-func (m *Manager) takeAll() []*entry {
-	m.collect()
-	return m.queue.takeAll()
-}
-
-func (m *Manager) takeUser(user UserID) []*entry {
-	m.collect()
-	return m.queue.takeUser(user)
-}
-
-func (m *Manager) takeDue(now int64) []*entry {
-	m.collect()
-	return m.queue.takeDue(now)
+// enqueue puts entries back into the queue.
+func (m *Manager) enqueue(entries ...*entry) {
+	for _, e := range entries {
+		s := m.cache.lock(e.hash)
+		m.queue.put(e.wait(e.timing()))
+		s.mu.Unlock()
+	}
 }
 
 // tickWhileLive does tick, unless nobody is signed in: an idle machine's disk may sleep.

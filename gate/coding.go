@@ -128,6 +128,7 @@ type recoded struct {
 	encoder encoder
 	buf     []byte
 	out     bytes.Buffer
+	closed  bool  // the page is at its end
 	err     error // comes after out
 }
 
@@ -143,6 +144,9 @@ func (r *recoded) Read(p []byte) (int, error) {
 
 // fill reads a piece. At the end of the page, or when it breaks off, what is known of it still goes on.
 func (r *recoded) fill() error {
+	if r.closed {
+		return r.drain()
+	}
 	if r.encoder == nil {
 		if err := r.open(); err != nil {
 			return err
@@ -179,16 +183,20 @@ func (r *recoded) open() error {
 	return nil
 }
 
-// close ends the page. It reads the body to its end, so that trailers come and the connection can be used again.
 func (r *recoded) close() error {
-	err := r.encoder.Close()
-	if err != nil {
+	r.closed = true
+	if err := r.encoder.Close(); err != nil {
 		return err
 	}
 	r.decoders.Put(r.decoder)
 	r.encoders.Put(r.encoder)
-	if _, err = io.CopyN(io.Discard, r.coded, maxHeld); err == nil {
-		err = io.EOF
+	return nil
+}
+
+// drain reads the body to its end, so that trailers come and the connection can be used again.
+func (r *recoded) drain() error {
+	if _, err := io.CopyN(io.Discard, r.coded, maxHeld); err != nil {
+		return err
 	}
-	return err
+	return io.EOF
 }

@@ -114,10 +114,15 @@ func policies(h http.Header, name string) []policy {
 	return all
 }
 
+// words splits at ASCII white space only: to a browser, all else is part of a word, which means nothing then.
+func words(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\n\f\r", r) })
+}
+
 // find returns the index of a directive; of several with one name, browsers obey the first.
 func (p policy) find(name string) int {
 	return slices.IndexFunc(p, func(directive string) bool {
-		fields := strings.Fields(directive)
+		fields := words(directive)
 		return len(fields) > 0 && strings.EqualFold(fields[0], name)
 	})
 }
@@ -127,7 +132,7 @@ func (p policy) sources(name string) (sources []string, ok bool) {
 	if i < 0 {
 		return nil, false
 	}
-	return strings.Fields(p[i])[1:], true
+	return words(p[i])[1:], true
 }
 
 // governing returns the sources of the first of these directives that there is. Without one, everything is allowed.
@@ -163,14 +168,14 @@ func (p *policy) add(directives []string, source string) {
 	if i < 0 {
 		sources, _ := p.governing(directives)
 		last := len(*p) - 1
-		if strings.TrimSpace((*p)[last]) != "" {
+		if len(words((*p)[last])) > 0 {
 			*p = append(*p, "")
 			last++
 		}
 		(*p)[last] = " " + directives[0] + " " + strings.Join(withSource(sources, source), " ")
 		return
 	}
-	fields := strings.Fields((*p)[i])
+	fields := words((*p)[i])
 	lead := (*p)[i][:strings.Index((*p)[i], fields[0])]
 	(*p)[i] = lead + fields[0] + " " + strings.Join(withSource(fields[1:], source), " ")
 }

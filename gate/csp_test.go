@@ -74,6 +74,9 @@ func TestAdmit(t *testing.T) {
 		"several": {
 			"default-src 'self',default-src https:, img-src *",
 			"default-src 'self',default-src https:; script-src-elem https: 'nonce-FRESH'; connect-src https: 'self', img-src *", "FRESH"},
+		"white space that is none": {
+			"script-src\thttps://a.example\u00a0*",
+			"script-src\thttps://a.example\u00a0*; script-src-elem https://a.example\u00a0* 'nonce-FRESH'", "FRESH"},
 		"Trusted Types": {
 			"require-trusted-types-for 'script'; trusted-types 'none'", "", ""},
 	} {

@@ -53,8 +53,8 @@
     });
   }
 
-  // keepListening adds listeners, and adds them again when the page is written anew, by which it loses them all. Those that
-  // are still there are not added twice.
+  // keepListening adds listeners, and adds them again when the page is written anew, by which everything in it loses its
+  // listeners. Those that are still there are not added twice.
   function keepListening(listen) {
     listen();
     new MutationObserver(listen).observe(document, { childList: true });
@@ -502,19 +502,28 @@
       const root = host.attachShadow({ mode: 'open' });
       root.adoptedStyleSheets = [sheet];
       root.append(box);
-      buttons[0].addEventListener('click', extend);
-      buttons[1].addEventListener('click', signOut);
-      box.addEventListener('pointerdown', (e) => { if (isOutside(e)) extend(); });
-      box.addEventListener('cancel', (e) => { e.preventDefault(); extend(); }); // the back gesture
       // The page's own shortcuts must not see what is typed here.
-      for (const type of ['keydown', 'keypress', 'keyup', 'pointerdown', 'click']) {
-        box.addEventListener(type, (e) => e.stopPropagation());
-      }
+      const keep = (e) => e.stopPropagation();
       keepListening(() => {
+        buttons[0].addEventListener('click', extend);
+        buttons[1].addEventListener('click', signOut);
+        box.addEventListener('pointerdown', onPointer);
+        box.addEventListener('cancel', onCancel);
+        for (const type of ['keydown', 'keypress', 'keyup', 'pointerdown', 'click']) box.addEventListener(type, keep);
         addEventListener('keydown', onKey, true);
         document.addEventListener('toggle', onOther, true);
         document.addEventListener('fullscreenchange', onOther, true);
       });
+    }
+
+    function onPointer(e) {
+      if (isOutside(e)) extend();
+    }
+
+    // onCancel is the back gesture.
+    function onCancel(e) {
+      e.preventDefault();
+      extend();
     }
 
     // What else comes to the front, such as the page's own dialog, would cover this one, and make it unusable.
@@ -681,8 +690,16 @@
     stop = () => { running = false; clearTimeout(timer); stopped.abort(); channel.close(); channel = undefined; };
     learn(doc);
     if (!running) return;
+    tellSignIn();
     post({ hello: true });
     lead(stopped.signal);
+  }
+
+  // Sign-in pages in other tabs need not be filled in any more.
+  function tellSignIn() {
+    const waiting = new BroadcastChannel('curfew-signin');
+    waiting.postMessage(true);
+    waiting.close();
   }
 
   const look = () => {

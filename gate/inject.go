@@ -57,7 +57,7 @@ func (g guardTag) into(res *http.Response) error {
 		g.intoStored(res.Header)
 	case isHTML(res.Header):
 		// A cache must not answer a script with a window's page, nor the other way round.
-		addVary(res.Header, "Sec-Fetch-Dest", "Accept")
+		addVary(res.Header, "Sec-Fetch-Mode", "Accept")
 		if page && isTransformable(res) {
 			g.intoPage(res)
 		}
@@ -108,7 +108,7 @@ func (b *changedBody) Read(p []byte) (n int, err error) {
 
 // intoStored is for the answer that a page is unchanged which the browser has with the guard; others are not asked about.
 func (g guardTag) intoStored(h http.Header) {
-	addVary(h, "Sec-Fetch-Dest", "Accept")
+	addVary(h, "Sec-Fetch-Mode", "Accept")
 	if _, fresh := admitted(h); fresh {
 		// The page has its nonce from when it was sent, in its tag and in its policy, which stays if none is sent now.
 		h.Del(policyHeader)

@@ -52,7 +52,7 @@ func fetch(b *testing.B, proxy http.Handler) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			r, _ := http.NewRequest(http.MethodGet, server.URL, nil)
-			r.Header.Set("Sec-Fetch-Dest", "document")
+			r.Header.Set("Sec-Fetch-Mode", "navigate")
 			res, err := client.Do(r)
 			if err != nil {
 				b.Error(err)

@@ -8,16 +8,14 @@ import (
 )
 
 // isPage reports whether the request asks for something that will stand in a window or a frame, and not for a piece of
-// a page, which a script puts into one. Browsers say so by Fetch Metadata; over plain HTTP they don't, and there the
-// media types tell, for what scripts commonly load has a header that a navigation can't have.
+// a page, which a script puts into one. Browsers say so by Fetch Metadata, by the mode and not the destination, which is
+// "empty" for a page that comes by way of the app's service worker. Over plain HTTP they don't say it, and there the media
+// types tell, for what scripts commonly load has a header that a navigation can't have.
 func isPage(r *http.Request) bool {
-	switch dest := r.Header.Get("Sec-Fetch-Dest"); dest {
-	case "document", "iframe", "frame", "object", "embed":
-		return true
-	case "":
-		return takesHTML(r.Header) && !byScript(r.Header)
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate"
 	}
-	return false
+	return takesHTML(r.Header) && !byScript(r.Header)
 }
 
 // scriptHeaders are what jQuery and others, htmx, pjax, Turbo and Unpoly send along.
@@ -72,10 +70,11 @@ func quality(item string) (name string, q float64) {
 // isHTML reports whether the answer is HTML in an encoding in which the tag's bytes mean what they say. XHTML is
 // none: there a mistake costs the whole page.
 func isHTML(h http.Header) bool {
-	kind, parameters, err := mime.ParseMediaType(h.Get("Content-Type"))
-	if kind != "text/html" || err != nil && err != mime.ErrInvalidMediaParameter {
+	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	if !strings.EqualFold(strings.TrimSpace(kind), "text/html") {
 		return false
 	}
+	_, parameters, _ := mime.ParseMediaType(h.Get("Content-Type")) // what is said badly is not said
 	return !notASCII[strings.ToLower(strings.TrimSpace(parameters["charset"]))]
 }
 
@@ -98,7 +97,7 @@ func isTransformable(res *http.Response) bool {
 	switch s := res.StatusCode; {
 	case s < 200, s == http.StatusNoContent, s == http.StatusResetContent, s == http.StatusPartialContent, s == http.StatusNotModified:
 		return false
-	case res.ContentLength == 0 && res.Request.Method != http.MethodHead, res.Header.Get("Content-Range") != "":
+	case res.ContentLength == 0 && res.Request.Method != http.MethodHead:
 		return false
 	}
 	if disposition, _, _ := strings.Cut(res.Header.Get("Content-Disposition"), ";"); strings.EqualFold(strings.TrimSpace(disposition), "attachment") {

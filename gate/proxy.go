@@ -22,6 +22,7 @@ const (
 	continueTimeout = time.Second      // for an app to say 100 Continue before it gets the body anyway
 	maxIdle         = 256              // connections kept to an app
 	maxAnswerHeader = 1 << 20
+	connBuffer      = 1 << 10 // of a connection to an app, each way: for headers, since bodies have their own
 )
 
 // Proxy returns the handler that lets requests through to the apps, as their reverse proxy. It must be told of proxies
@@ -51,23 +52,37 @@ type proxy struct {
 
 // ServeHTTP decides about the request and lets it through.
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := p.admit(w, r)
+	if q == nil {
+		return
+	}
+	q.begin(r)
+	defer q.finish()
+	p.ways[q.app].ServeHTTP(q, q.request)
+	if q.stream != nil {
+		q.pump()
+	}
+}
+
+// admit returns the passage of a request that may pass, and answers any other. It is a function of its own so that what it
+// needs of the stack is not held for as long as the request takes.
+//
+//go:noinline
+func (p *proxy) admit(w http.ResponseWriter, r *http.Request) *passage {
 	q := &passage{ResponseWriter: w, open: p.open}
 	a, err := askedOf(r)
 	if err == nil {
 		p.decide(&q.decision, r, &a)
 		err = q.err
 	}
-	way := p.ways[q.app]
-	if err == nil && way == nil {
+	if err == nil && p.ways[q.app] == nil {
 		err = errNoApp
 	}
 	if err != nil {
 		p.refuse(w, r, &a, err)
-		return
+		return nil
 	}
-	q.begin(r)
-	defer q.finish()
-	way.ServeHTTP(q, q.request)
+	return q
 }
 
 // way is the reverse proxy for one app.
@@ -95,6 +110,7 @@ func (p *proxy) way(app *App) *httputil.ReverseProxy {
 				}
 			}
 			q.length = res.ContentLength
+			q.takeStream(res)
 			return nil
 		},
 		ErrorHandler: p.failed,
@@ -115,6 +131,8 @@ func dial(upstream *url.URL) (target url.URL, transport *http.Transport) {
 		ExpectContinueTimeout:  continueTimeout,
 		MaxIdleConnsPerHost:    maxIdle,
 		MaxResponseHeaderBytes: maxAnswerHeader,
+		WriteBufferSize:        connBuffer,
+		ReadBufferSize:         connBuffer,
 		DisableCompression:     true, // what the client and the app agree on is theirs
 		ForceAttemptHTTP2:      true,
 	}
@@ -160,7 +178,7 @@ func upstreamError(err error) error {
 }
 
 // bufferSize is for bodies on their way. An open stream holds one buffer, so it is small.
-const bufferSize = 8 << 10
+const bufferSize = 4 << 10
 
 // bufferPool is an httputil.BufferPool.
 type bufferPool struct{ sync.Pool }

@@ -650,7 +650,7 @@ func TestCut(t *testing.T) {
 			default:
 			}
 			f.end()
-			late := time.After(slower * time.Second)
+			late := time.After(patience)
 			for range 4 {
 				select {
 				case err := <-errs:

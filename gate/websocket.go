@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	frameGrace = 300 * time.Millisecond // for the app to end the frame in which it is
+	frameGrace = 500 * time.Millisecond // for the app to end the frame in which it is
+	sayFirst   = 100 * time.Millisecond // taking one down costs more than telling a client, so of many all are told first
 	lingerFor  = 300 * time.Millisecond // for the client to read why
 )
 
@@ -93,7 +94,9 @@ func (s *socket) end(cancel context.CancelFunc) {
 	}
 	ended := s.ended
 	s.mu.Unlock()
-	if !ended {
+	if ended {
+		time.Sleep(sayFirst)
+	} else {
 		time.Sleep(frameGrace)
 	}
 }

@@ -40,14 +40,14 @@ type ruleConfig struct {
 }
 
 // access is who may, where it is not said by roles and users.
-type access string
+type access struct{ word string }
 
 // UnmarshalText reads "any" or "public".
 func (a *access) UnmarshalText(text []byte) error {
 	if s := string(text); s != "any" && s != "public" {
 		return fmt.Errorf(`%q must be "public" or "any"; for some roles or accounts use roles and users`, s)
 	}
-	*a = access(text)
+	a.word = string(text)
 	return nil
 }
 
@@ -117,7 +117,7 @@ func (c config) apps(forwardAuth bool) (apps []gate.App, key string, err error) 
 		for j, r := range a.Rules {
 			app.Rules = append(app.Rules, r.rule())
 			err := app.Check()
-			if err == nil && r.Access == "any" && len(r.Roles)+len(r.Users) > 0 {
+			if err == nil && r.Access.word == "any" && len(r.Roles)+len(r.Users) > 0 {
 				err = &curfew.Error{Code: curfew.CodeInvalid, Field: "access", Message: "is either any or for some roles and users"}
 			}
 			if err != nil {
@@ -132,7 +132,7 @@ func (c config) apps(forwardAuth bool) (apps []gate.App, key string, err error) 
 func (r ruleConfig) rule() gate.Rule {
 	return gate.Rule{
 		Path: r.Path, Exact: r.Exact, Passive: r.Passive, NoGuard: isOff(r.Guard),
-		Access: gate.Access{Public: r.Access == "public", Roles: r.Roles, Users: r.Users},
+		Access: gate.Access{Public: r.Access.word == "public", Roles: r.Roles, Users: r.Users},
 	}
 }
 

@@ -57,12 +57,11 @@
     if (next && !next.value.includes('#')) next.value += location.hash;
   }
 
-  // Whoever signs in in one tab need not do so in the others. A password that is being typed is let be.
-  const SIGNED_IN = 'curfew-signin';
+  // Whoever signs in in one tab, which its guard tells, need not do so in the others. A password that is being typed is let be.
   const signIn = byID('signin');
   if (signIn) {
     keepHash(signIn);
-    new BroadcastChannel(SIGNED_IN).addEventListener('message', () => {
+    new BroadcastChannel('curfew-signin').addEventListener('message', () => {
       if (signIn.elements.password.value) return;
       if (location.hash) location.reload(); // replacing an address by the same one, # and all, loads nothing
       else location.replace(byID('view').dataset.here); // the server knows where to
@@ -70,9 +69,6 @@
   }
 
   if (!dialog) return; // nobody is signed in
-  const signedIn = new BroadcastChannel(SIGNED_IN);
-  signedIn.postMessage(true);
-  signedIn.close();
 
   // While the guard leaves, nothing else may navigate; an answer that leads to the sign-in page would.
   let leaving = false;
