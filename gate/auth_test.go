@@ -325,3 +325,15 @@ func FuzzAuth(f *testing.F) {
 		}
 	})
 }
+
+// TestAuthAllocatesOnce holds the cost of letting somebody in, which is paid for each request to each app.
+func TestAuthAllocatesOnce(t *testing.T) {
+	h := newHouse(t, nil)
+	auth := newAuth(t, h)
+	r := asNginx("GET", "/reports?a=b")
+	r.Header.Set("Cookie", curfew.SecureCookie+"="+h.mia.Reveal())
+	w := unread{http.Header{}}
+	if n := testing.AllocsPerRun(100, func() { auth.ServeHTTP(w, r) }); n > 1 || w.header.Get(headerUser) != "mia" {
+		t.Errorf("%v allocations, for %q", n, w.header.Get(headerUser))
+	}
+}

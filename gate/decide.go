@@ -109,6 +109,17 @@ func (g *Gate) decide(d *decision, r *http.Request, a *asked) {
 	}
 }
 
+// Hosts returns the hosts that have an app of their own.
+func (g *Gate) Hosts() []string {
+	var hosts []string
+	for _, a := range g.Apps {
+		if a.Host != "" {
+			hosts = append(hosts, a.Host)
+		}
+	}
+	return hosts
+}
+
 func (g *Gate) app(host string) *App {
 	if a := g.apps[host]; a != nil {
 		return a

@@ -259,3 +259,15 @@ type troubledStore struct {
 func (s troubledStore) Find(context.Context, *curfew.TokenHash, curfew.SessionID) (curfew.Record, error) {
 	return curfew.Record{}, s.find()
 }
+
+// TestForwardAuthIsOff asks a server that was not told to answer.
+func TestForwardAuthIsOff(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir(), "--trusted-proxy", "127.0.0.1")
+	for _, path := range []string{"/.curfew/auth", "/.curfew/auth/reports"} {
+		status, body := s.client().get(path)
+		if status != http.StatusNotFound || !strings.Contains(body, "--forward-auth") {
+			t.Errorf("%s: status %d: %s", path, status, body)
+		}
+	}
+}

@@ -36,13 +36,14 @@ func siteHandler(opt siteOptions) http.Handler {
 	mux.Handle("/api/", api)
 	mux.Handle("/api", api) // else the mux redirects, and knows no base
 	mux.Handle("/", console.New(console.Options{
-		Sessions: opt.sessions, Accounts: opt.accounts, Setup: opt.setup, Logger: opt.log, CookieDomain: opt.edge.CookieDomain,
+		Sessions: opt.sessions, Accounts: opt.accounts, Setup: opt.setup, Logger: opt.log,
+		AppHosts: opt.gate.Hosts(), CookieDomain: opt.edge.CookieDomain,
 	}))
 	site := opt.edge.Handler(opt.split(opt.own(mux), opt.own(mount.Under(mux)), opt.gate.Proxy()))
 	if opt.forwardAuth {
 		return opt.beside(opt.gate.Auth(opt.edge), site)
 	}
-	return site
+	return opt.beside(http.HandlerFunc(authOff), site)
 }
 
 // beside lets what proxies ask go past the rest: there it would cost more than the answer.
@@ -95,11 +96,22 @@ func hardened(next http.Handler) http.Handler {
 	})
 }
 
+// authOff answers a proxy that asks where nobody said that it may.
+func authOff(w http.ResponseWriter, _ *http.Request) {
+	writeProblem(w, http.StatusNotFound, "forward-auth is off; start the server with --forward-auth and --trusted-proxy")
+}
+
 // crossSite answers a request that another site made in somebody's name. No page of ours leads here, so it is for
 // programs to read.
 func crossSite(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusForbidden)
-	fmt.Fprintln(w, `{"type":"about:blank","title":"Forbidden","status":403,"detail":"the request comes from another site"}`)
+	writeProblem(w, http.StatusForbidden, "the request comes from another site")
+}
+
+func writeProblem(w http.ResponseWriter, status int, detail string) {
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `{"type":"about:blank","title":%q,"status":%d,"detail":%q}`+"\n", http.StatusText(status), status, detail)
 }
