@@ -11,10 +11,11 @@ import (
 // AuthPath is where proxies ask whether a request may pass. A path below it is the path of that request.
 const AuthPath = mount.Base + "/auth"
 
-// IsAuth reports whether a request is for the handler that Auth returns.
+// IsAuth reports whether a request is for the handler that Auth returns. No proxy spells it in another way, so nobody gets
+// to it from outside past a proxy that keeps it for itself.
 func IsAuth(r *http.Request) bool {
-	rest, ok := strings.CutPrefix(r.URL.Path, AuthPath)
-	return ok && (rest == "" || rest[0] == '/')
+	rest, ok := strings.CutPrefix(r.RequestURI, AuthPath)
+	return ok && (rest == "" || rest[0] == '/' || rest[0] == '?')
 }
 
 // auth answers proxies.

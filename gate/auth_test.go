@@ -287,7 +287,8 @@ func TestAuthSharedCookie(t *testing.T) {
 func TestIsAuth(t *testing.T) {
 	for path, want := range map[string]bool{
 		"/.curfew/auth": true, "/.curfew/auth/": true, "/.curfew/auth/x/y": true,
-		"/.curfew/authors": false, "/.curfew/": false, "/auth": false, "/x/.curfew/auth": false,
+		"/.curfew/auth?x": true,
+		"/.curfew/%61uth": false, "/.curfew//auth": false, "/.curfew/x/../auth": false, "/.curfew/authors": false, "/.curfew/": false, "/auth": false, "/x/.curfew/auth": false,
 	} {
 		if got := IsAuth(httptest.NewRequest("GET", path, nil)); got != want {
 			t.Errorf("%s: %v", path, got)

@@ -56,6 +56,9 @@ func (d *frontDoor) testSignedOut(t *testing.T) {
 	v.do("GET", page, "", "Cookie", "__Host-curfew=cft_"+strings.Repeat("A", 48)).want(t, "an invented token", http.StatusUnauthorized)
 	v.do("GET", "/.curfew/auth", "", "X-Original-URI", "/", "X-Original-Method", "GET").want(t, "asking from outside", http.StatusNotFound)
 	v.do("GET", "/.curfew/auth/x", "", navigation...).want(t, "asking from outside as Envoy does", http.StatusNotFound)
+	if a := v.do("GET", "/.curfew/%61uth", "", "X-Forwarded-Uri", "/public", "X-Forwarded-Method", "GET"); a.StatusCode != http.StatusNotFound && a.StatusCode != http.StatusSeeOther {
+		t.Errorf("asking from outside, in another spelling: status %d: %s", a.StatusCode, a.text)
+	}
 	if a := v.do("GET", want, "", navigation...); a.StatusCode != http.StatusOK || !strings.Contains(a.text, "Sign in") {
 		t.Errorf("the sign-in page: %d %s", a.StatusCode, a.text)
 	}
