@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -267,6 +268,13 @@ func TestPanicBreaksOffStream(t *testing.T) {
 	run(t, func(k *kit) {
 		k.user("amara", account.Admin)
 		_, token := k.signIn("amara")
+		var broken atomic.Bool
+		k.store.find = func() error {
+			if broken.Load() {
+				panic("oh dear")
+			}
+			return nil
+		}
 		aborted := make(chan any, 1)
 		go func() {
 			defer func() { aborted <- recover() }()
@@ -274,7 +282,7 @@ func TestPanicBreaksOffStream(t *testing.T) {
 		}()
 		synctest.Wait()
 		k.signIn("amara") // changes the account, so that it is read again
-		k.store.find = func() error { panic("oh dear") }
+		broken.Store(true)
 		after(301 * time.Second)
 		if v := <-aborted; v != http.ErrAbortHandler {
 			t.Errorf("recovered %v", v)
