@@ -10,8 +10,9 @@ import (
 	"github.com/curfewhq/curfew/memory"
 )
 
-// An app with its own accounts: the engine keeps its sessions, the middleware keeps out who has none, and the guard shows
-// the Logout dialog in its pages. Another app, which can't be changed, stands behind the same sign-in.
+// An app with its own accounts: the engine keeps its sessions, and the middleware keeps out who has none. Another app, which can't
+// be changed, stands behind the same sign-in. The guard in the page asks at /.curfew/api/v1/session, which package httpapi answers
+// for accounts of package account; for others the app must.
 func Example() {
 	passwords := map[string]string{"amara": "a horse, a battery"} // yours are hashed
 	sessions, err := curfew.New(context.Background(), memory.NewSessions(), curfew.Options{})

@@ -25,7 +25,6 @@ type openings struct {
 
 	mu     sync.Mutex
 	groups map[curfew.SessionID]*opened // "" has those without a session
-	closed bool
 }
 
 // opened are the requests under way in one session.

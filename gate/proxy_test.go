@@ -433,6 +433,10 @@ func TestSignedOut(t *testing.T) {
 	if want := "/.curfew/signin?next=%2Fa%2520b%3Fq%3D1%26r%3D%252F"; resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != want {
 		t.Errorf("a page: %d to %q, want %q", resp.StatusCode, resp.Header.Get("Location"), want)
 	}
+	page.Header.Set("Sec-Fetch-Dest", "empty") // past a service worker
+	if resp := f.do(page); resp.StatusCode != http.StatusSeeOther {
+		t.Errorf("a page past a service worker: %d", resp.StatusCode)
+	}
 	page.Header.Set("Sec-Fetch-Dest", "iframe")
 	if resp := f.do(page); resp.StatusCode != http.StatusUnauthorized || !strings.Contains(readAll(t, resp), `target="_top"`) {
 		t.Errorf("a frame: %d", resp.StatusCode)

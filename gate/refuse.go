@@ -129,8 +129,13 @@ func (p *proxy) refuse(w http.ResponseWriter, r *http.Request, a *asked, err err
 	}
 }
 
-// isTop reports whether a page is for a window and not for a frame in one, where no sign-in page may be.
+// isTop reports whether a page is for a window and not for a frame in one, where no sign-in page may be. What comes past an
+// app's service worker says neither, and is taken for a window.
 func isTop(r *http.Request) bool {
-	dest := r.Header.Get("Sec-Fetch-Dest")
-	return dest == "" || dest == "document"
+	switch r.Header.Get("Sec-Fetch-Dest") {
+	case "iframe", "frame", "embed", "object", "fencedframe":
+		return false
+	default:
+		return true
+	}
 }
