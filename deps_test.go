@@ -26,7 +26,7 @@ var (
 		"gate":      adapter,
 		"console":   adapter,
 		"internal":  {".", "account"},
-		"bench":     {".", "memory", "sqlite"},
+		"bench":     {".", "memory", "sqlite", "gate"},
 		"cmd":       {".", "account", "memory", "sqlite", "httpapi", "gate", "console", "internal"},
 	}
 	adapter = []string{".", "account", "internal"}

@@ -2,7 +2,9 @@ package curfew
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -37,6 +39,48 @@ func (m *Manager) Authenticate(next http.Handler) http.Handler {
 	})
 }
 
+// Require lets through whoever has a session, and refuses all others. It must be inside Authenticate. Who asks for a page is
+// led to the sign-in page, with the path that was asked for in the parameter next: lead back there only after making sure that it is a
+// path on your own site. Anything else gets 401, and 503 if nobody knows, with a problem document (RFC 9457).
+func Require(signIn string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := FromContext(r.Context())
+		switch code := ErrorCode(err); {
+		case code == CodeOK:
+			next.ServeHTTP(w, r)
+		case code != CodeNotFound && code != CodeEnded:
+			w.Header().Set("Retry-After", "5")
+			refuse(w, http.StatusServiceUnavailable, "nobody knows at the moment who is signed in")
+		case isPage(r):
+			w.Header().Set("Cache-Control", "no-store")
+			http.Redirect(w, r, signIn+"?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		default:
+			w.Header().Set("WWW-Authenticate", "Cookie")
+			refuse(w, http.StatusUnauthorized, "sign in first")
+		}
+	})
+}
+
+// isPage tells a page that somebody waits for from what scripts ask. Over plain HTTP, where there is no Fetch Metadata, the
+// Accept header tells.
+func isPage(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	if mode := first(r.Header, "Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate"
+	}
+	return strings.Contains(first(r.Header, "Accept"), "text/html") && first(r.Header, PassiveHeader) == ""
+}
+
+func refuse(w http.ResponseWriter, status int, detail string) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, "{\"type\":\"about:blank\",\"title\":%q,\"status\":%d,\"detail\":%q}\n", http.StatusText(status), status, detail)
+}
+
 // FromContext returns the session that Authenticate found for the request, or the error of its check: ErrNoSession
 // without a token, an *EndedError, or one with CodeUnavailable. Without Authenticate it is ErrNoSession.
 func FromContext(ctx context.Context) (Session, error) {
@@ -66,21 +110,26 @@ const PassiveHeader = "Curfew-Passive"
 // prefetches are passive, so that a page which polls goes idle; and so is a navigation that another site causes without
 // a person's click.
 func ActivityOf(r *http.Request) Activity {
+	return ActivityIn(r.Method, r.Header)
+}
+
+// ActivityIn is ActivityOf for a request that a proxy asks about, with its method and header.
+func ActivityIn(method string, h http.Header) Activity {
 	switch {
-	case isPrefetch(r.Header), first(r.Header, PassiveHeader) != "":
+	case isPrefetch(h), first(h, PassiveHeader) != "":
 		return Passive
-	case r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions:
+	case method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions:
 		return Active
-	case first(r.Header, "Accept") == "text/event-stream":
+	case first(h, "Accept") == "text/event-stream":
 		return Passive
 	}
-	mode, site, dest := first(r.Header, "Sec-Fetch-Mode"), first(r.Header, "Sec-Fetch-Site"), first(r.Header, "Sec-Fetch-Dest")
+	mode, site, dest := first(h, "Sec-Fetch-Mode"), first(h, "Sec-Fetch-Site"), first(h, "Sec-Fetch-Dest")
 	if mode == "" && site == "" && dest == "" {
 		return Active
 	}
 	elsewhere := site == "cross-site" || site == "same-site"
 	return Activity(mode == "navigate" && (dest == "document" || dest == "") &&
-		(!elsewhere || first(r.Header, "Sec-Fetch-User") == "?1"))
+		(!elsewhere || first(h, "Sec-Fetch-User") == "?1"))
 }
 
 func isPrefetch(h http.Header) bool {

@@ -170,3 +170,47 @@ func TestAuthenticateOverAConnection(t *testing.T) {
 	}
 	equal(t, "answers", strings.Join(got, ", "), "amara ,  not-found,  not-found")
 }
+
+func TestRequire(t *testing.T) {
+	m, err := curfew.New(t.Context(), memory.NewSessions(), curfew.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	_, token, err := m.Start(t.Context(), curfew.Start{User: curfew.User{ID: "u", Name: "amara"}, Lifetime: curfew.DefaultLifetime})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := m.Authenticate(curfew.Require("/login", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })))
+	for name, tt := range map[string]struct {
+		method, mode, accept, token string
+		status                      int
+		location                    string
+	}{
+		"signed in":             {"GET", "", "", token.Reveal(), http.StatusTeapot, ""},
+		"a page":                {"GET", "navigate", "", "", http.StatusSeeOther, "/login?next=%2Fa%3Fb%3D1"},
+		"a page over plain":     {"GET", "", "text/html", "", http.StatusSeeOther, "/login?next=%2Fa%3Fb%3D1"},
+		"a script":              {"GET", "cors", "text/html", "", http.StatusUnauthorized, ""},
+		"a form":                {"POST", "navigate", "text/html", "", http.StatusUnauthorized, ""},
+		"curl":                  {"GET", "", "*/*", "", http.StatusUnauthorized, ""},
+		"a token that was made": {"GET", "", "", "cft_x", http.StatusUnauthorized, ""},
+	} {
+		r := httptest.NewRequest(tt.method, "/a?b=1", nil)
+		for name, value := range map[string]string{"Sec-Fetch-Mode": tt.mode, "Accept": tt.accept} {
+			if value != "" {
+				r.Header.Set(name, value)
+			}
+		}
+		if tt.token != "" {
+			r.AddCookie(&http.Cookie{Name: curfew.PlainCookie, Value: tt.token})
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != tt.status || w.Header().Get("Location") != tt.location {
+			t.Errorf("%s: %d to %q, want %d to %q", name, w.Code, w.Header().Get("Location"), tt.status, tt.location)
+		}
+		if problem := w.Header().Get("Content-Type") == "application/problem+json"; problem != (tt.status == http.StatusUnauthorized) {
+			t.Errorf("%s: %s", name, w.Body)
+		}
+	}
+}

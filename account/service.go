@@ -28,18 +28,19 @@ type Options struct {
 // What changes an account changes it first and its sessions then. If the second step fails, the error says so; the
 // account stays changed, and doing the same again finishes the work.
 type Service struct {
-	store    Store
+	store    *cachedStore
 	sessions *curfew.Manager
 	hasher   *hasher
 	log      *slog.Logger
 }
 
-// New returns a service over the accounts in the store, which starts and ends sessions in the manager.
+// New returns a service over the accounts in the store, which starts and ends sessions in the manager. While it is in
+// use nothing else may change the accounts in the store: the service keeps some in memory.
 func New(store Store, sessions *curfew.Manager, opt Options) *Service {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	return &Service{store, sessions, newHasher(opt.PasswordCost), opt.Logger}
+	return &Service{newCachedStore(store, cacheSize), sessions, newHasher(opt.PasswordCost), opt.Logger}
 }
 
 // Fields are what is given for a new account.
@@ -97,13 +98,14 @@ func (s *Service) create(ctx context.Context, by curfew.Actor, f Fields, first b
 	return acc, nil
 }
 
-// Get returns the account with the ID.
+// Get returns the account with the ID, from memory if it was asked for lately: it may be called for each request. What a
+// call of this service has changed, every Get sees that begins after the call returned.
 func (s *Service) Get(ctx context.Context, id curfew.UserID) (Account, error) {
 	if id == "" {
 		return Account{}, ErrNoAccount
 	}
-	acc, err := s.store.FindAccount(ctx, id, "")
-	return acc.Account, storeError("find account", err)
+	acc, err := s.store.get(ctx, id)
+	return acc, storeError("find account", err)
 }
 
 // ByName returns the account with the user name, without regard to case.
@@ -252,6 +254,9 @@ func behind(err error) error {
 
 // storeError gives an error of a store CodeUnavailable if it has no code: nobody knows what is true.
 func storeError(op string, err error) error {
+	if err == nil {
+		return nil // at once: Get runs for each request, and looking into an error allocates
+	}
 	if curfew.ErrorCode(err) != curfew.CodeInternal {
 		return err
 	}

@@ -34,6 +34,7 @@ var groups = []struct {
 }{
 	{"check", (*bench).measureCheck},
 	{"middleware", (*bench).measureMiddleware},
+	{"gate", (*bench).measureGate},
 	{"start", (*bench).measureStart},
 	{"activity", (*bench).measureActivity},
 	{"pages", (*bench).measurePages},

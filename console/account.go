@@ -1,6 +1,7 @@
 package console
 
 import (
+	"net/url"
 	"slices"
 
 	"github.com/curfewhq/curfew"
@@ -48,7 +49,7 @@ func (c *console) newAccountPage(r *request) (*accountPage, error) {
 		Lifetime: Words(r.account.Lifetime),
 		MaxAge:   Words(c.Sessions.Policy().MaxAge),
 		Rows:     r.rows(page.Records),
-		Links:    pageLinks(r.URL, page.Prev, page.Next),
+		Links:    pageLinks(&url.URL{Path: "/account", RawQuery: r.URL.RawQuery}, page.Prev, page.Next),
 	}
 	if page.Prev == nil {
 		p.Rows = slices.Insert(p.Rows, 0, r.row(r.session))

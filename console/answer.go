@@ -7,22 +7,26 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/internal/landing"
 )
 
 // answer is what a handler wants to be done: show a page or go to a location.
 type answer struct {
 	status     int // 0 means 200
 	page       page
-	location   string          // for 303; takes precedence over page
+	location   string          // for 303: an address of ours, without the base; takes precedence over page
+	away       string          // likewise: any address on this host, such as a page of an app
 	notice     notice          // said on the page that comes next
 	token      *curfew.Token   // handed to the client
 	device     *account.Device // likewise
 	signedOut  bool            // take the token away, and what the browser has cached
 	cookie     *http.Cookie
+	formTo     string // another origin to which the page's forms may lead; empty: none
 	retryAfter time.Duration
 }
 
@@ -64,18 +68,18 @@ func (c *console) run(rt route, r *request) (a answer, err error) {
 
 // toSignIn leads to the sign-in page and from there back to the page that was asked for.
 func (r *request) toSignIn() answer {
-	next := r.URL.RequestURI()
+	next := r.base() + r.URL.RequestURI()
 	switch {
 	case r.fragment:
-		next = localPath(currentPath(r.Request))
+		next = landing.Path(currentPath(r.Request))
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		next = ""
 	}
-	return answer{location: signInPath(next)}
+	return answer{location: r.signInPath(next)}
 }
 
-func signInPath(next string) string {
-	if next == "" || next == homePath {
+func (r *request) signInPath(next string) string {
+	if next == "" || next == r.afterSignIn("") {
 		return "/signin"
 	}
 	return "/signin?next=" + url.QueryEscape(next)
@@ -91,15 +95,18 @@ func currentPath(r *http.Request) string {
 }
 
 func (c *console) write(w http.ResponseWriter, r *request, a answer) error {
-	if a.location != "" {
+	if a.location != "" || a.away != "" {
 		c.setCookies(w, r, a)
 		return c.redirect(w, r, a)
 	}
 	f := a.page.base()
 	c.fillFrame(f, w, r)
 	var b bytes.Buffer
-	if err := c.pages[a.page.file()].Execute(&b, a.page); err != nil {
+	if err := c.pages[r.base()][a.page.file()].Execute(&b, a.page); err != nil {
 		return err
+	}
+	if a.formTo != "" {
+		w.Header().Set("Content-Security-Policy", strings.Replace(contentPolicy, "form-action 'self'", "form-action 'self' "+a.formTo, 1))
 	}
 	c.setCookies(w, r, a)
 	if a.retryAfter > 0 {
@@ -142,6 +149,10 @@ func (c *console) setCookies(w http.ResponseWriter, r *request, a answer) {
 // redirect sends the browser on. htmx, which can't see a redirect, is told in its own headers: to go there or, if
 // there is a notice, to say it where it is and look again.
 func (c *console) redirect(w http.ResponseWriter, r *request, a answer) error {
+	to := a.away
+	if to == "" {
+		to = r.base() + a.location
+	}
 	switch {
 	case r.fragment && a.notice.Code != "":
 		detail, err := json.Marshal(map[string]map[string]string{"curfew:done": {"message": a.notice.text()}})
@@ -151,11 +162,11 @@ func (c *console) redirect(w http.ResponseWriter, r *request, a answer) error {
 		w.Header().Set("HX-Trigger", asciiJSON(detail))
 		w.WriteHeader(http.StatusNoContent)
 	case r.fragment:
-		w.Header().Set("HX-Redirect", a.location)
+		w.Header().Set("HX-Redirect", to)
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		a.notice.set(w, r, a.location)
-		w.Header().Set("Location", a.location)
+		w.Header().Set("Location", to)
 		w.WriteHeader(http.StatusSeeOther)
 	}
 	return nil

@@ -17,25 +17,31 @@ type Options struct {
 	Accounts *account.Service
 	Setup    *Setup       // nil: the first account can't be made here
 	Logger   *slog.Logger // nil means slog.Default()
+
+	// AppHosts and CookieDomain are where a sign-in may lead besides its own host: to a host of the list or, if there is
+	// a domain, of it. They are in lower case. A host without a port is meant at the port at which the console is reached.
+	AppHosts     []string
+	CookieDomain string
 }
 
 type console struct {
 	Options
 	assets assets
-	pages  map[string]*template.Template
+	pages  map[string]map[string]*template.Template // by the base that their links have, then by file
 	zones  zones
 }
 
-// New returns the console. The handlers around it must be, from the outside: curfew.TrustProxies,
-// http.CrossOriginProtection, and Manager.Authenticate.
+// New returns the console. The handlers around it must be, from the outside: curfew.Edge's,
+// http.CrossOriginProtection, Manager.Authenticate and, where it is not at the root of its host, mount.Under.
 func New(opt Options) http.Handler {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
 	c := &console{Options: opt, assets: loadAssets()}
-	c.pages = parsePages(c.assets)
+	c.pages = allPages(c.assets)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+staticPath+"{hash}/{file...}", c.assets.serve)
+	mux.HandleFunc("GET "+staticPath+"{hash}", http.NotFound) // else the mux redirects, and knows no base
 	for _, rt := range routes {
 		mux.Handle(rt.pattern, c.handler(rt))
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 func TestTemplatesFitTheirStructs(t *testing.T) {
-	pages := parsePages(loadAssets())
+	pages := parsePages(loadAssets(), "")
 	structs := []page{
 		&accountPage{}, &confirmPage{}, &errorPage{}, &historyPage{}, &passwordPage{}, &sessionsPage{}, &setupPage{},
 		&signInPage{}, &tokenPage{}, &unlockPage{}, &userPage{}, &usersPage{},
@@ -165,7 +165,7 @@ func TestPagesNameOnlyFilesThatExist(t *testing.T) {
 func TestAPanicIsAPageAndTheProcessLives(t *testing.T) {
 	h := newHouse(t)
 	c := &console{Options: Options{Sessions: h.sessions, Accounts: h.accounts, Logger: newLogger(h)}, assets: loadAssets()}
-	c.pages = parsePages(c.assets)
+	c.pages = allPages(c.assets)
 	handler := c.handler(route{"GET /boom", public, func(*console, *request) (answer, error) { panic("secret of the house") }})
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, httptest.NewRequest("GET", "/boom", nil))
@@ -208,7 +208,7 @@ func TestAClientThatHangsUpIsNoFailure(t *testing.T) {
 	r := httptest.NewRequestWithContext(ctx, "GET", "/sessions", nil)
 	r.AddCookie(&http.Cookie{Name: curfew.PlainCookie, Value: c.cookies[curfew.PlainCookie]})
 	handler := &console{Options: Options{Sessions: h.sessions, Accounts: h.accounts, Logger: newLogger(h)}, assets: loadAssets()}
-	handler.pages = parsePages(handler.assets)
+	handler.pages = allPages(handler.assets)
 	gone := func(*console, *request) (answer, error) { return answer{}, fmt.Errorf("list sessions: %w", ctx.Err()) }
 	w := httptest.NewRecorder()
 	h.sessions.Authenticate(handler.handler(route{"GET /sessions", public, gone})).ServeHTTP(w, r)

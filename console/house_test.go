@@ -88,7 +88,7 @@ func newHouse(t testing.TB) *house {
 		Logger: slog.New(slog.DiscardHandler), PasswordCost: account.Cost{Memory: 64, Passes: 1, Threads: 1},
 	})
 	h.setup = NewSetup(clock)
-	h.console = New(Options{Sessions: m, Accounts: h.accounts, Setup: h.setup, Logger: newLogger(h)})
+	h.console = New(Options{Sessions: m, Accounts: h.accounts, Setup: h.setup, Logger: newLogger(h), AppHosts: []string{"app.example"}})
 	h.chain = http.NewCrossOriginProtection().Handler(m.Authenticate(h.console))
 	return h
 }

@@ -1,34 +1,23 @@
 package console
 
-import (
-	"net/url"
-	"strings"
-)
+import "github.com/curfewhq/curfew/internal/landing"
 
 const homePath = "/sessions"
 
-// localPath returns s if it is a path on this site, else "". Browsers drop control characters and read a backslash as a
-// slash, so "/\host", "/\t/host" and what decodes to such would leave the site.
-func localPath(s string) string {
-	if len(s) > 2048 || !strings.HasPrefix(s, "/") || strings.ContainsFunc(s, unsafeInPath) {
-		return ""
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
-		return ""
-	}
-	if strings.HasPrefix(s, "//") || strings.HasPrefix(u.Path, "//") || strings.ContainsFunc(u.Path, unsafeInPath) {
-		return ""
-	}
-	return s
+// next returns where a sign-in by the request is to lead: s, if it may, else "".
+func (c *console) next(r *request, s string) string {
+	return landing.Sites{Hosts: c.AppHosts, Domain: c.CookieDomain}.Check(r.Request, s)
 }
 
-func unsafeInPath(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' || r == '\uFFFD' }
-
-// afterSignIn is where a sign-in leads: to the page that was asked for, if it is on this site.
-func afterSignIn(next string) string {
-	if p := localPath(next); p != "" {
-		return p
+// afterSignIn is where a sign-in leads: to next, if that is anywhere. Else where an app is at the root it leads there, and
+// where we are to our own first page.
+func (r *request) afterSignIn(next string) string {
+	switch {
+	case next != "":
+		return next
+	case r.base() != "":
+		return "/"
+	default:
+		return homePath
 	}
-	return homePath
 }

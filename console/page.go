@@ -10,6 +10,7 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/internal/mount"
 )
 
 //go:embed page/*.tmpl
@@ -28,7 +29,7 @@ type frame struct {
 	Viewer *viewer // nil while nobody is signed in
 	Theme  string  // "light", "dark", or "system"
 	Notice string
-	Here   string // the page's own address, to come back to
+	Here   string // the page's own address, to come back to; like all addresses of ours without the base
 }
 
 func (f *frame) base() *frame { return f }
@@ -100,9 +101,15 @@ func (c *console) fillFrame(f *frame, w http.ResponseWriter, r *request) {
 	}
 }
 
-// parsePages makes a template of each file in page/ but layout and part, which all the others share.
-func parsePages(a assets) map[string]*template.Template {
-	shared := template.Must(template.New("layout.tmpl").Funcs(pageFuncs(a)).
+// allPages makes the pages for each base below which they may be asked for.
+func allPages(a assets) map[string]map[string]*template.Template {
+	return map[string]map[string]*template.Template{"": parsePages(a, ""), mount.Base: parsePages(a, mount.Base)}
+}
+
+// parsePages makes a template of each file in page/ but layout and part, which all the others share. Their links begin
+// with the base.
+func parsePages(a assets, base string) map[string]*template.Template {
+	shared := template.Must(template.New("layout.tmpl").Funcs(pageFuncs(a, base)).
 		ParseFS(pageFiles, "page/layout.tmpl", "page/part.tmpl"))
 	pages := map[string]*template.Template{}
 	entries, err := pageFiles.ReadDir("page")
@@ -119,16 +126,19 @@ func parsePages(a assets) map[string]*template.Template {
 	return pages
 }
 
-func pageFuncs(a assets) template.FuncMap {
+func pageFuncs(a assets, base string) template.FuncMap {
+	asset := func(name string) string { return base + a.url(name) }
 	return template.FuncMap{
-		"asset":     a.url,
+		"base":      func() string { return base },
+		"guard":     func() string { return mount.Base + "/guard.js" },
+		"asset":     asset,
 		"grouped":   grouped,
 		"plural":    plural,
 		"recentFor": recentFor,
 		"inDialog":  func() template.HTMLAttr { return inDialog },
 		"icon": func(name string) template.HTML {
 			return template.HTML(`<svg class="icon" aria-hidden="true"><use href="` +
-				template.HTMLEscapeString(a.url("vendor/icons.svg")+"#"+name) + `"></use></svg>`)
+				template.HTMLEscapeString(asset("vendor/icons.svg")+"#"+name) + `"></use></svg>`)
 		},
 		"min": func() int { return seconds(curfew.MinLifetime) },
 		"max": func() int { return seconds(curfew.MaxLifetime) },

@@ -8,6 +8,7 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/internal/mount"
 )
 
 // maxForm is the most a form may weigh; the longest one has a few short fields.
@@ -29,6 +30,9 @@ func (c *console) newRequest(r *http.Request) *request {
 	q.absent = c.identify(q)
 	return q
 }
+
+// base is what stands before each address of ours for the request's sender.
+func (r *request) base() string { return mount.Of(r.Request) }
 
 // identify finds the session and its account. A session whose account is gone or disabled ends here: the account
 // service ends them too, so this is the second lock on the door.

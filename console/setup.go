@@ -134,7 +134,11 @@ func (c *console) setUp(r *request) (answer, error) {
 		return f.answer(newSetupPage(r, code, f.errs)), err
 	}
 	c.Setup.finish()
-	return c.signIn(r)
+	a, err := c.signIn(r)
+	if a.away != "" {
+		a.away, a.location = "", homePath // whoever sets up Curfew wants to see it
+	}
+	return a, err
 }
 
 const differs = "The two passwords differ."

@@ -7,6 +7,7 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/internal/landing"
 	"github.com/curfewhq/curfew/internal/useragent"
 )
 
@@ -21,9 +22,9 @@ type signInPage struct {
 func (*signInPage) file() string { return "signin" }
 
 func (c *console) signInForm(r *request) (answer, error) {
-	next := localPath(r.URL.Query().Get("next"))
+	next := c.next(r, r.URL.Query().Get("next"))
 	if r.absent == nil {
-		return answer{location: afterSignIn(next)}, nil
+		return answer{away: r.afterSignIn(next)}, nil
 	}
 	if !signedOut(r.absent) {
 		return answer{}, r.absent
@@ -35,15 +36,15 @@ func (c *console) signInForm(r *request) (answer, error) {
 	if empty {
 		return answer{location: "/setup"}, nil
 	}
-	p := newSignInPage("", next)
+	p := newSignInPage(r, "", next)
 	if ended, ok := endedOf(r.absent); ok {
 		p.Ended = endedText(ended, "Your", r.clock)
 	}
-	return answer{page: p}, nil
+	return answer{page: p, formTo: landing.Origin(next)}, nil
 }
 
-func newSignInPage(username, next string) *signInPage {
-	return &signInPage{frame: frame{Title: "Sign in", Here: signInPath(next)}, Username: username, Next: next}
+func newSignInPage(r *request, username, next string) *signInPage {
+	return &signInPage{frame: frame{Title: "Sign in", Here: r.signInPath(next)}, Username: username, Next: next}
 }
 
 func (c *console) signIn(r *request) (answer, error) {
@@ -58,7 +59,7 @@ func (c *console) signIn(r *request) (answer, error) {
 		return c.signInRefused(r, err)
 	}
 	c.leave(r)
-	return answer{location: afterSignIn(r.field("next")), token: &token, device: &device}, nil
+	return answer{away: r.afterSignIn(c.next(r, r.field("next"))), token: &token, device: &device}, nil
 }
 
 // leave ends the session in which somebody signs in anew. The new one stands already, so a failure only leaves the old
@@ -75,8 +76,8 @@ func (c *console) leave(r *request) {
 
 // signInRefused shows the form again. Whatever was wrong with name and password, it says the same.
 func (c *console) signInRefused(r *request, err error) (answer, error) {
-	p := newSignInPage(r.field("username"), localPath(r.field("next")))
-	a := answer{page: p}
+	p := newSignInPage(r, r.field("username"), c.next(r, r.field("next")))
+	a := answer{page: p, formTo: landing.Origin(p.Next)}
 	var e *curfew.Error
 	errors.As(err, &e)
 	switch curfew.ErrorCode(err) {

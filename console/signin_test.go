@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
@@ -121,6 +122,40 @@ func TestSignedInIsLedOn(t *testing.T) {
 	h.add("amara", account.User)
 	wantLocation(t, h.in("amara").get("/signin?next=%2Fhistory"), "/history")
 	wantLocation(t, h.in("amara").get("/signin?next=%2F%2Fevil.example"), "/sessions")
+}
+
+// TestSignInLeadsToAnotherHost comes from an app on another host and goes back there. The page's policy must allow the
+// form to lead there: browsers hold redirects to it too.
+func TestSignInLeadsToAnotherHost(t *testing.T) {
+	h := newHouse(t)
+	h.add("amara", account.Admin)
+	for next, to := range map[string]string{
+		"http://app.example/reports?a=b":  "http://app.example",
+		"/history":                        "",
+		"http://evil.example/":            "",
+		"http://app.example@evil.example": "",
+		"javascript:alert(1)":             "",
+	} {
+		want := next
+		if to == "" && next != "/history" {
+			want = "/sessions"
+		}
+		c := h.client()
+		w := c.get("/signin?next=" + url.QueryEscape(next))
+		wantFormTo(t, w, to)
+		wantFormTo(t, c.post("/signin", url.Values{"username": {"amara"}, "password": {"wrong"}, "next": {next}}), to)
+		wantLocation(t, c.post("/signin", url.Values{"username": {"amara"}, "password": {password}, "next": {next}}), want)
+		wantLocation(t, c.get("/signin?next="+url.QueryEscape(next)), want)
+	}
+}
+
+// wantFormTo checks to which other origin the page's forms may lead.
+func wantFormTo(t *testing.T, w *httptest.ResponseRecorder, origin string) {
+	t.Helper()
+	want := strings.TrimSpace("form-action 'self' " + origin)
+	if policy := w.Header().Get("Content-Security-Policy"); !strings.Contains(policy, want+";") {
+		t.Errorf("the policy is %q, want %q in it", policy, want)
+	}
 }
 
 func TestSignInPageSaysHowTheSessionEnded(t *testing.T) {

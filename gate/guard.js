@@ -2,7 +2,9 @@
 // server decides about the session; this script only tells and asks. It runs in any page, so it needs nothing of
 // that page, and no more of its Content-Security-Policy than script-src and connect-src 'self'.
 //
-//   <script src="/.curfew/guard.js" defer data-session="/api/v1/session" data-signin="/signin" data-signout="/signout"></script>
+//   <script src="/.curfew/guard.js" defer></script>
+//
+// The data attributes session, signin and signout say where these are, if not below /.curfew.
 //
 // It dispatches on document: curfew:state (detail: the session as the server told it), curfew:sessions (sessions that
 // this person may see have changed), curfew:stream (detail.live: whether changes arrive by themselves), curfew:leaving
@@ -10,8 +12,18 @@
 (() => {
   'use strict';
 
-  const { session: SESSION = '/api/v1/session', signin: SIGNIN = '/signin', signout: SIGNOUT = '/signout' } =
-    document.currentScript?.dataset ?? {};
+  // A page may have two of these tags: one of its own, and one that was put in on the way.
+  const GUARD = Symbol.for('curfew.guard');
+  if (window[GUARD]) return;
+  const shared = {}; // what the guards of frames may call
+  Object.defineProperty(window, GUARD, { value: shared });
+
+  // Addresses are made whole, for a page's <base> may point elsewhere.
+  const given = document.currentScript?.dataset ?? {};
+  const whole = (path) => new URL(path, location.href).href;
+  const SESSION = whole(given.session ?? '/.curfew/api/v1/session');
+  const SIGNIN = whole(given.signin ?? '/.curfew/signin');
+  const SIGNOUT = whole(given.signout ?? '/.curfew/signout');
 
   const REPORT_EVERY = 5_000; // ms; well below the shortest lifetime, 30 s
   const POLL_EVERY = 4_000;
@@ -36,7 +48,16 @@
       }
       report();
     };
-    for (const type of INPUT) addEventListener(type, seen, { capture: true, passive: true });
+    keepListening(() => {
+      for (const type of INPUT) addEventListener(type, seen, { capture: true, passive: true });
+    });
+  }
+
+  // keepListening adds listeners, and adds them again when the page is written anew, by which everything in it loses its
+  // listeners. Those that are still there are not added twice.
+  function keepListening(listen) {
+    listen();
+    new MutationObserver(listen).observe(document, { childList: true });
   }
 
   // throttle calls f at once, then at most once an interval; what came in between is not lost but late.
@@ -52,13 +73,12 @@
     return call;
   }
 
-  // A frame of the same origin tells the top window's guard what is done in it, and does nothing else.
-  const FROM_FRAME = 'curfew:input';
+  // A frame of the same origin tells the top window's guard what is done in it, and does nothing else. It calls it, for a
+  // message would puzzle a page that has no guard.
   if (window !== window.top) {
-    try {
-      const { top } = window, { origin } = location;
-      if (top.location.origin === origin) watchInput(throttle(() => top.postMessage(FROM_FRAME, origin), 1_000));
-    } catch { /* a foreign top: not our page */ }
+    watchInput(throttle(() => {
+      try { window.top[GUARD]?.input(); } catch { /* a foreign top: not our page */ }
+    }, 1_000));
     return;
   }
 
@@ -96,6 +116,7 @@
 
   let session; // what the server said last
   let leaving = false, unreachable = false;
+  let silenced = false; // by the page's policy
 
   const tell = (name, detail) => document.dispatchEvent(new CustomEvent(`curfew:${name}`, { detail }));
 
@@ -126,7 +147,7 @@
   function askAfresh() {
     asking?.abort();
     asking = undefined;
-    if (leaving) return; // there may be no session any more, and this page is not who tells
+    if (leaving || silenced) return; // there may be no session any more, and this page is not who tells
     const mine = asking = new AbortController();
     const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(TIMEOUT)]);
     const unlessGivenUp = (then) => (doc) => {
@@ -172,7 +193,7 @@
     if (leaving) return;
     setLeaving(true);
     stop();
-    const url = new URL(SIGNIN, location.href);
+    const url = new URL(SIGNIN);
     url.searchParams.set('next', location.pathname + location.search + location.hash);
     location.replace(url);
   }
@@ -186,7 +207,9 @@
   // navigation come to nothing, the guard is back soon.
   function onSubmit({ target, submitter, defaultPrevented }) {
     const action = submitter?.getAttribute('formaction') ?? target.getAttribute('action') ?? '';
-    if (defaultPrevented || new URL(action, location.href).pathname !== new URL(SIGNOUT, location.href).pathname) return;
+    if (defaultPrevented || !URL.canParse(action, document.baseURI)) return;
+    const to = new URL(action, document.baseURI);
+    if (to.origin + to.pathname !== SIGNOUT) return;
     setLeaving(true);
     setTimeout(() => { setLeaving(false); look(); }, 10_000);
   }
@@ -201,6 +224,15 @@
       body: JSON.stringify({ age_ms: Math.min(Math.round(age), 2 ** 31) }),
     }).then(learn, () => {});
   }, REPORT_EVERY);
+
+  // A policy in the page's markup, which nobody can amend on the way, may forbid to talk to the server. Then there is nothing to do
+  // but to keep quiet: the server ends the session by itself.
+  function onViolation(e) {
+    if (!e.isTrusted || e.disposition !== 'enforce' || e.effectiveDirective !== 'connect-src' || !e.blockedURI.startsWith(SESSION)) return;
+    silenced = true;
+    stop();
+    dialog.hide();
+  }
 
   function onInput() {
     if (!running || dialog.isOpen()) return; // pointer and keys in front of the Logout dialog are its answer, not activity
@@ -389,7 +421,7 @@
   // ---- The Logout dialog -----------------------------------------------------------------------------------------
 
   const CSS = `
-    :host { all: initial; color-scheme: light dark; }
+    :host { all: initial !important; color-scheme: var(--scheme, light dark) !important; }
     dialog {
       --accent: var(--curfew-accent, light-dark(#4f46e5, #8587ff));
       --surface: var(--curfew-surface, light-dark(#ffffff, #1d1d27));
@@ -429,6 +461,7 @@
       .number { font-size: 26px; } .unit { display: none; } h2 { margin: 0; } button { margin-top: 12px; } button + button { margin-top: 4px; }
     }
     @media (prefers-reduced-motion: reduce) { .left { transition: none; } }
+    @media print { dialog, dialog::backdrop { display: none; } }
     @media (forced-colors: active) {
       button { border-color: ButtonText; } circle { stroke: GrayText; } .left { stroke: Highlight; }
       button:focus-visible { outline-color: Highlight; }
@@ -460,6 +493,7 @@
       ring, make('h2', { id: 'title' }, 'Logout'), text, problem, ...buttons, spoken);
     const host = make('curfew-guard');
     let back; // focus and caret before
+    let hidden; // a root that the page does not show at all, with what its style said
     let busy = false, failed = false, said = Infinity;
 
     function build() {
@@ -468,15 +502,35 @@
       const root = host.attachShadow({ mode: 'open' });
       root.adoptedStyleSheets = [sheet];
       root.append(box);
-      buttons[0].addEventListener('click', extend);
-      buttons[1].addEventListener('click', signOut);
-      box.addEventListener('pointerdown', (e) => { if (isOutside(e)) extend(); });
-      box.addEventListener('cancel', (e) => { e.preventDefault(); extend(); }); // the back gesture
       // The page's own shortcuts must not see what is typed here.
-      for (const type of ['keydown', 'keypress', 'keyup', 'pointerdown', 'click']) {
-        box.addEventListener(type, (e) => e.stopPropagation());
-      }
-      addEventListener('keydown', onKey, true);
+      const keep = (e) => e.stopPropagation();
+      keepListening(() => {
+        buttons[0].addEventListener('click', extend);
+        buttons[1].addEventListener('click', signOut);
+        box.addEventListener('pointerdown', onPointer);
+        box.addEventListener('cancel', onCancel);
+        for (const type of ['keydown', 'keypress', 'keyup', 'pointerdown', 'click']) box.addEventListener(type, keep);
+        addEventListener('keydown', onKey, true);
+        document.addEventListener('toggle', onOther, true);
+        document.addEventListener('fullscreenchange', onOther, true);
+      });
+    }
+
+    function onPointer(e) {
+      if (isOutside(e)) extend();
+    }
+
+    // onCancel is the back gesture.
+    function onCancel(e) {
+      e.preventDefault();
+      extend();
+    }
+
+    // What else comes to the front, such as the page's own dialog, would cover this one, and make it unusable.
+    function onOther({ type, target, newState }) {
+      if (!box.open || target === host || (type === 'toggle' ? newState !== 'open' : !document.fullscreenElement)) return;
+      box.close();
+      present();
     }
 
     function isOutside({ target, clientX: x, clientY: y }) {
@@ -498,15 +552,32 @@
 
     function show() {
       if (!host.shadowRoot) build();
-      if (!host.isConnected) document.documentElement.append(host); // not in body, which pages replace
+      attach();
       text.replaceChildren(`You have been inactive for more than ${words(session.lifetime_seconds)}. `,
         make('span', {}, `Your session will end at ${timeOfDay(session.ends_at)}.`));
       if (box.open) return;
-      host.style.colorScheme = scheme();
+      host.style.setProperty('--scheme', scheme());
       back = place();
       said = Infinity;
       failed = false;
       spoken.textContent = '';
+      present();
+    }
+
+    // attach puts the dialog into the page, not in body, which pages replace. Some replace everything: out of the page, a
+    // dialog is said to be open, and stands in front of nothing.
+    function attach() {
+      if (host.isConnected) return;
+      if (box.open) box.close();
+      document.documentElement.append(host);
+    }
+
+    function present() {
+      const root = document.documentElement;
+      if (getComputedStyle(root).display === 'none') {
+        hidden = { root, value: root.style.getPropertyValue('display'), priority: root.style.getPropertyPriority('display') };
+        root.style.setProperty('display', 'block', 'important');
+      }
       box.showModal();
       buttons[0].focus();
     }
@@ -514,12 +585,15 @@
     function hide() {
       if (!box.open) return;
       box.close();
+      hidden?.root.style.setProperty('display', hidden.value, hidden.priority);
+      hidden = undefined;
       restore(back);
     }
 
     // draw shows whole seconds that are certainly left: 0 before the deadline, never after.
     function draw() {
       if (!box.open) return;
+      if (!host.isConnected) { attach(); present(); }
       const left = Math.max(0, untilServer(session.ends_at) - Math.min(clock.error, 500));
       number.textContent = Math.floor(left / 1000);
       const whole = Date.parse(session.ends_at) - Date.parse(session.idle_at) || 1;
@@ -616,8 +690,16 @@
     stop = () => { running = false; clearTimeout(timer); stopped.abort(); channel.close(); channel = undefined; };
     learn(doc);
     if (!running) return;
+    tellSignIn();
     post({ hello: true });
     lead(stopped.signal);
+  }
+
+  // Sign-in pages in other tabs need not be filled in any more.
+  function tellSignIn() {
+    const waiting = new BroadcastChannel('curfew-signin');
+    waiting.postMessage(true);
+    waiting.close();
   }
 
   const look = () => {
@@ -630,15 +712,20 @@
   }
 
   // The sign-in page has no session to guard, and would be sent to itself.
-  if (new URL(SIGNIN, location.href).pathname === location.pathname) return;
+  if (new URL(SIGNIN).pathname === location.pathname) return;
+  const onHide = () => stop();
+  const onShow = (e) => { if (e.persisted) { setLeaving(false); askAfresh(); } };
   watchInput(onInput);
-  addEventListener('submit', onSubmit);
-  addEventListener('message', (e) => { if (e.origin === location.origin && e.data === FROM_FRAME) onInput(); });
-  addEventListener('visibilitychange', onVisibility, true);
-  document.addEventListener('resume', wake); // after a freeze
-  addEventListener('online', wake);
-  addEventListener('pagehide', () => stop());
-  addEventListener('pageshow', (e) => { if (e.persisted) { setLeaving(false); askAfresh(); } });
+  shared.input = onInput;
+  keepListening(() => {
+    addEventListener('submit', onSubmit);
+    addEventListener('visibilitychange', onVisibility, true);
+    document.addEventListener('resume', wake); // after a freeze
+    document.addEventListener('securitypolicyviolation', onViolation);
+    addEventListener('online', wake);
+    addEventListener('pagehide', onHide);
+    addEventListener('pageshow', onShow);
+  });
   if (document.prerendering) document.addEventListener('prerenderingchange', start, { once: true });
   else start();
 })();

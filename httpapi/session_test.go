@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -267,9 +268,9 @@ func TestPanicBreaksOffStream(t *testing.T) {
 	run(t, func(k *kit) {
 		k.user("amara", account.Admin)
 		_, token := k.signIn("amara")
-		var calls int
+		var broken atomic.Bool
 		k.store.find = func() error {
-			if calls++; calls > 1 {
+			if broken.Load() {
 				panic("oh dear")
 			}
 			return nil
@@ -280,6 +281,8 @@ func TestPanicBreaksOffStream(t *testing.T) {
 			k.api.ServeHTTP(&stream{k: k, header: http.Header{}}, request("GET", "/api/v1/session/events", "", token))
 		}()
 		synctest.Wait()
+		k.signIn("amara") // changes the account, so that it is read again
+		broken.Store(true)
 		after(301 * time.Second)
 		if v := <-aborted; v != http.ErrAbortHandler {
 			t.Errorf("recovered %v", v)

@@ -65,7 +65,7 @@ func TestFrozenWhileAsking(t *testing.T) {
 				document.addEventListener('freeze', () => { frozen = true; });
 				AbortSignal.timeout = () => new AbortController().signal; // or they would not hang for ever
 				window.fetch = (path, options) => {
-					if (frozen || !path.startsWith('/api/v1/session') || answered-- > 0) return real(path, options);
+					if (frozen || !new URL(path, location).pathname.startsWith('/api/v1/session') || answered-- > 0) return real(path, options);
 					hanging++;
 					return new Promise(() => {});
 				};

@@ -25,7 +25,7 @@ import (
 // browser is started once, by the first test that wants it.
 var browser = sync.OnceValues(func() (context.Context, error) {
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.ExecPath(chromium()),
-		chromedp.Flag("host-resolver-rules", "MAP "+insecureHost+" 127.0.0.1"))
+		chromedp.Flag("host-resolver-rules", "MAP "+insecureHost+" 127.0.0.1, MAP *.example.com 127.0.0.1"))
 	ctx, _ := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, closeBrowser = chromedp.NewContext(ctx)
 	return ctx, chromedp.Do(ctx)

@@ -45,6 +45,16 @@ func openHouse(ctx context.Context, d dataFlags, policy curfew.Policy, log *slog
 	return &house{db, sessions, account.New(db, sessions, account.Options{Logger: log})}, nil
 }
 
+// role returns what the session's user may do at this moment. An account that is gone or disabled has no session; the account
+// service ends them too, so this is the second lock on the door.
+func (h *house) role(ctx context.Context, s curfew.Session) (string, error) {
+	a, err := h.accounts.Get(ctx, s.User.ID)
+	if err == nil && !a.Enabled {
+		err = account.ErrNoAccount
+	}
+	return string(a.Role), err
+}
+
 // Close writes what is still in memory.
 func (h *house) Close() error { return errors.Join(h.sessions.Close(), h.db.Close()) }
 

@@ -10,30 +10,41 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/console"
+	"github.com/curfewhq/curfew/gate"
 	"github.com/curfewhq/curfew/httpapi"
+	"github.com/curfewhq/curfew/internal/mount"
 )
 
 type serveCmd struct {
 	dataFlags
-	Listen       string   `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on."`
-	TLSCert      string   `name:"tls-cert" placeholder:"FILE" help:"Certificate chain, PEM. With --tls-key it makes the server speak HTTPS."`
-	TLSKey       string   `name:"tls-key" placeholder:"FILE" help:"Private key, PEM."`
-	TrustedProxy []proxy  `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For, -Proto and -Host are believed. None by default."`
-	MaxAge       duration `default:"30d" placeholder:"TIME" help:"Absolute limit: a session ends this long after its start, however active."`
-	MaxSessions  int      `default:"0" placeholder:"N" help:"How many sessions one account may have at once; 0 means any number."`
-	AtMax        string   `default:"end-oldest" enum:"end-oldest,refuse" help:"What a sign-in past --max-sessions does: end-oldest or refuse."`
-	KeepHistory  duration `default:"90d" placeholder:"TIME" help:"How long the history of ended sessions is kept."`
-	LogLevel     string   `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
-	LogFormat    string   `default:"text" enum:"text,json" help:"text or json."`
+	Listen       string     `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on."`
+	Upstream     []upstream `sep:"none" placeholder:"[HOST=]URL" help:"Web app to stand in front of, such as http://127.0.0.1:3000, for all hosts or for one. May be repeated."`
+	Config       string     `placeholder:"FILE" help:"File with more about apps: who may use which paths."`
+	TLSCert      string     `name:"tls-cert" placeholder:"FILE" help:"Certificate chain, PEM. With --tls-key it makes the server speak HTTPS."`
+	TLSKey       string     `name:"tls-key" placeholder:"FILE" help:"Private key, PEM."`
+	TrustedProxy []proxy    `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For, -Proto and -Host are believed. None by default."`
+	ForwardAuth  bool       `help:"Answer proxies that ask at /.curfew/auth whether a request may pass. Needs --trusted-proxy."`
+	CookieDomain domain     `placeholder:"DOMAIN" help:"One sign-in for all hosts of this domain, such as example.com: each of them gets the session cookie."`
+	MaxAge       duration   `default:"30d" placeholder:"TIME" help:"Absolute limit: a session ends this long after its start, however active."`
+	MaxSessions  int        `default:"0" placeholder:"N" help:"How many sessions one account may have at once; 0 means any number."`
+	AtMax        string     `default:"end-oldest" enum:"end-oldest,refuse" help:"What a sign-in past --max-sessions does: end-oldest or refuse."`
+	KeepHistory  duration   `default:"90d" placeholder:"TIME" help:"How long the history of ended sessions is kept."`
+	LogLevel     string     `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+	LogFormat    string     `default:"text" enum:"text,json" help:"text or json."`
 }
 
-// shutdownTime is how long requests under way may take when the server stops.
-const shutdownTime = 8 * time.Second
+// shutdownTime is how long requests under way may take when the server stops, and streamTime what is open in apps: much of
+// that would not end by itself.
+const (
+	shutdownTime = 8 * time.Second
+	streamTime   = 2 * time.Second
+)
 
 // Run serves until ctx ends.
 func (c serveCmd) Run(ctx context.Context, std streams) error {
@@ -42,6 +53,13 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	}
 	if c.MaxAge == 0 || c.KeepHistory == 0 {
 		return usage("--max-age and --keep-history must be more than 0")
+	}
+	apps, trusted, err := c.apps()
+	if err != nil {
+		return err
+	}
+	if c.ForwardAuth && len(trusted) == 0 {
+		return usage("--forward-auth needs --trusted-proxy: whoever may ask says in whose name, so that must be your proxy alone")
 	}
 	certificate, err := c.certificate()
 	if err != nil {
@@ -60,7 +78,12 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	if certificate != nil {
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*certificate}, NextProtos: []string{"h2", "http/1.1"}})
 	}
-	err = c.serve(ctx, std.out, log, h, listener)
+	gates, err := gate.New(gate.Options{Sessions: h.sessions, Apps: apps, Role: h.role, Logger: log})
+	if err != nil {
+		return errors.Join(err, h.Close())
+	}
+	c.TrustedProxy = trusted
+	err = c.serve(ctx, std.out, log, h, gates, listener)
 	return errors.Join(err, h.Close())
 }
 
@@ -69,6 +92,32 @@ func listenError(addr string, err error) error {
 		return fmt.Errorf("the address %s is in use by another program; choose one with --listen", addr)
 	}
 	return err
+}
+
+// apps are those of flags and file together, and the proxies that are believed: those of the flag or else of the file.
+func (c serveCmd) apps() ([]gate.App, []proxy, error) {
+	var apps []gate.App
+	trusted := c.TrustedProxy
+	for _, u := range c.Upstream {
+		apps = append(apps, gate.App(u))
+	}
+	if c.Config != "" {
+		file, more, err := readConfig(c.Config, c.ForwardAuth)
+		if err != nil {
+			return nil, nil, err
+		}
+		apps = append(apps, more...)
+		if len(trusted) == 0 {
+			trusted = file.TrustedProxies
+		}
+	}
+	if err := gate.CheckApps(apps); err != nil {
+		return nil, nil, usage("--upstream: " + err.Error())
+	}
+	if c.ForwardAuth && !slices.ContainsFunc(apps, func(a gate.App) bool { return a.Upstream == nil || a.Host == "" }) {
+		apps = append(apps, gate.App{}) // proxies may ask for any host
+	}
+	return apps, trusted, nil
 }
 
 func (c serveCmd) policy() curfew.Policy {
@@ -92,15 +141,21 @@ func (c serveCmd) logger(w io.Writer) *slog.Logger {
 }
 
 // serve runs the site and the socket until one of them fails, the disk does, or ctx ends.
-func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h *house, listener net.Listener) error {
+func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h *house, gates *gate.Gate, listener net.Listener) error {
 	socket, err := listenUnix(ctx, c.socket())
 	if err != nil {
 		return err
 	}
 	address := c.address(listener)
+	if gates.Serves(listener.Addr().String()) {
+		address += mount.Base // the root is an app's
+	}
 	setup := console.NewSetup(h.sessions.Now)
 	stopping := make(chan struct{})
-	site := newServer(siteHandler(siteOptions{house: h, setup: setup, log: log, stopping: stopping, trusted: prefixes(c.TrustedProxy)}), log)
+	site := newServer(siteHandler(siteOptions{
+		house: h, gate: gates, setup: setup, log: log, stopping: stopping, forwardAuth: c.ForwardAuth,
+		edge: curfew.Edge{TrustedProxies: prefixes(c.TrustedProxy), CookieDomain: string(c.CookieDomain)},
+	}), log)
 	control := newServer(httpapi.NewControl(httpapi.ControlOptions{
 		Sessions: h.sessions, Accounts: h.accounts, Logger: log,
 		Status: httpapi.Status{Version: version(), PID: os.Getpid(), Address: address},
@@ -121,6 +176,7 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 		err = errors.New("the disk has failed under the database; nothing more is written, restart when it is well")
 	}
 	close(stopping)
+	defer time.AfterFunc(streamTime, gates.Close).Stop()
 	return errors.Join(err, shutdown(site), shutdown(control))
 }
 

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/console"
 	"github.com/curfewhq/curfew/gate"
 	"github.com/curfewhq/curfew/httpapi"
+	"github.com/curfewhq/curfew/internal/mount"
 )
 
 // maxBody is the most that a request's body may hold. No form or document of ours comes near.
@@ -17,28 +17,67 @@ const maxBody = 64 << 10
 
 type siteOptions struct {
 	*house
+	gate     *gate.Gate
 	setup    *console.Setup
 	log      *slog.Logger
 	stopping <-chan struct{} // closed when the server stops
-	trusted  []netip.Prefix
+	edge     curfew.Edge
+
+	forwardAuth bool // proxies may ask
 }
 
-// siteHandler is everything that strangers reach, from the outside inwards: who is asking, from where, not across
-// sites, not too much.
+// siteHandler is everything that strangers reach.
 func siteHandler(opt siteOptions) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/.curfew/guard.js", gate.Guard())
-	mux.Handle("/api/", httpapi.New(httpapi.Options{
+	api := httpapi.New(httpapi.Options{
 		Sessions: opt.sessions, Accounts: opt.accounts, Logger: opt.log, Stopping: opt.stopping,
-	}))
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/guard.js", gate.Guard())
+	mux.Handle("/api/", api)
+	mux.Handle("/api", api) // else the mux redirects, and knows no base
 	mux.Handle("/", console.New(console.Options{
 		Sessions: opt.sessions, Accounts: opt.accounts, Setup: opt.setup, Logger: opt.log,
+		AppHosts: opt.gate.Hosts(), CookieDomain: opt.edge.CookieDomain,
 	}))
-	h := opt.sessions.Authenticate(mux)
-	h = http.MaxBytesHandler(h, maxBody)
+	site := opt.edge.Handler(opt.split(opt.own(mux), opt.own(mount.Under(mux)), opt.gate.Proxy()))
+	if opt.forwardAuth {
+		return opt.beside(opt.gate.Auth(opt.edge), site)
+	}
+	return opt.beside(http.HandlerFunc(authOff), site)
+}
+
+// beside lets what proxies ask go past the rest: there it would cost more than the answer.
+func (opt siteOptions) beside(auth, site http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if gate.IsAuth(r) {
+			auth.ServeHTTP(w, r)
+		} else {
+			site.ServeHTTP(w, r)
+		}
+	})
+}
+
+// split sends each request to Curfew below its base, to an app where the host has one, and else to Curfew too.
+func (opt siteOptions) split(root, below, apps http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case mount.Has(r.URL.Path):
+			below.ServeHTTP(w, r)
+		case opt.gate.Serves(r.Host):
+			apps.ServeHTTP(w, r)
+		default:
+			root.ServeHTTP(w, r)
+		}
+	})
+}
+
+// own puts around what is Curfew's own what apps do as they like: from which sites requests may come, how large they may
+// be, and what browsers may do with the answers.
+func (opt siteOptions) own(h http.Handler) http.Handler {
+	h = http.MaxBytesHandler(opt.sessions.Authenticate(h), maxBody)
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(crossSite))
-	return curfew.TrustProxies(opt.trusted, hardened(protection.Handler(h)))
+	return hardened(protection.Handler(h))
 }
 
 // hardened sets the headers that every answer has, whoever gives it. Pages and scripts set more.
@@ -57,11 +96,22 @@ func hardened(next http.Handler) http.Handler {
 	})
 }
 
+// authOff answers a proxy that asks where nobody said that it may.
+func authOff(w http.ResponseWriter, _ *http.Request) {
+	writeProblem(w, http.StatusNotFound, "forward-auth is off; start the server with --forward-auth and --trusted-proxy")
+}
+
 // crossSite answers a request that another site made in somebody's name. No page of ours leads here, so it is for
 // programs to read.
 func crossSite(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusForbidden)
-	fmt.Fprintln(w, `{"type":"about:blank","title":"Forbidden","status":403,"detail":"the request comes from another site"}`)
+	writeProblem(w, http.StatusForbidden, "the request comes from another site")
+}
+
+func writeProblem(w http.ResponseWriter, status int, detail string) {
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `{"type":"about:blank","title":%q,"status":%d,"detail":%q}`+"\n", http.StatusText(status), status, detail)
 }

@@ -130,15 +130,15 @@ func TestHTTPS(t *testing.T) {
 	}
 }
 
-// certificate makes a certificate for 127.0.0.1, and returns its files.
-func certificate(t *testing.T) (cert, key string, pool *x509.CertPool) {
+// certificate makes a certificate for 127.0.0.1 and the names, and returns its files.
+func certificate(t *testing.T, names ...string) (cert, key string, pool *x509.CertPool) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: names,
 		IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)

@@ -6,6 +6,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/publicsuffix"
+
+	"github.com/curfewhq/curfew/gate"
 )
 
 // proxy is a range of addresses, or one address.
@@ -33,6 +37,38 @@ func prefixes(proxies []proxy) []netip.Prefix {
 	return list
 }
 
+// domain is a domain of which all hosts may have a cookie.
+type domain string
+
+// UnmarshalText reads a domain such as example.com. It refuses those that browsers give no cookies: addresses, and
+// domains below which anybody may have a host (publicsuffix.org).
+func (d *domain) UnmarshalText(text []byte) error {
+	s := strings.ToLower(string(text))
+	_, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	last := s[strings.LastIndexByte(s, '.')+1:]
+	suffix, _ := publicsuffix.PublicSuffix(s)
+	switch {
+	case err == nil, last != "" && strings.Trim(last, "0123456789") == "":
+		return fmt.Errorf("%q is an address; cookies for several hosts need a domain such as example.com", text)
+	case !isDomain(s):
+		return fmt.Errorf("%q is not a domain such as example.com; give one in Unicode as xn--…", text)
+	case suffix == s:
+		return fmt.Errorf("anybody may have a host below %q, so browsers refuse cookies for it; give your own domain below it", text)
+	}
+	*d = domain(s)
+	return nil
+}
+
+// isDomain reports whether s is made of labels of letters, digits and hyphens (RFC 1123, 2.1), without a dot around it.
+func isDomain(s string) bool {
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "-") != label || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return false
+		}
+	}
+	return len(s) <= 253
+}
+
 // duration is a time.Duration that may be given in days too, such as "30d".
 type duration time.Duration
 
@@ -53,4 +89,24 @@ func (d *duration) UnmarshalText(text []byte) error {
 	}
 	*d = duration(v)
 	return nil
+}
+
+// upstream is an app as --upstream names it.
+type upstream gate.App
+
+// UnmarshalText reads an address such as http://127.0.0.1:3000, or HOST=ADDRESS.
+func (u *upstream) UnmarshalText(text []byte) error {
+	host, address, named := strings.Cut(string(text), "=")
+	if !named {
+		host, address = "", string(text)
+	} else if host == "" {
+		return fmt.Errorf("%q must be an address, or HOST=ADDRESS", text)
+	}
+	var at upstreamURL
+	if err := at.UnmarshalText([]byte(address)); err != nil {
+		return err
+	}
+	app := gate.App{Host: strings.ToLower(host), Upstream: at.URL}
+	*u = upstream(app)
+	return app.Check()
 }

@@ -51,19 +51,24 @@
     menu.querySelector('summary').focus();
   });
 
-  // Whoever signs in in one tab need not do so in the others. A password that is being typed is let be.
-  const SIGNED_IN = 'curfew-signin';
-  const signIn = document.querySelector('form[action="/signin"]');
+  // The part of an address after # reaches no server, but stays with the browser over the way to the sign-in page.
+  function keepHash(form) {
+    const { next } = form.elements;
+    if (next && !next.value.includes('#')) next.value += location.hash;
+  }
+
+  // Whoever signs in in one tab, which its guard tells, need not do so in the others. A password that is being typed is let be.
+  const signIn = byID('signin');
   if (signIn) {
-    new BroadcastChannel(SIGNED_IN).addEventListener('message', () => {
-      if (!signIn.elements.password.value) location.replace(byID('view').dataset.here); // the server knows where to
+    keepHash(signIn);
+    new BroadcastChannel('curfew-signin').addEventListener('message', () => {
+      if (signIn.elements.password.value) return;
+      if (location.hash) location.reload(); // replacing an address by the same one, # and all, loads nothing
+      else location.replace(byID('view').dataset.here); // the server knows where to
     });
   }
 
   if (!dialog) return; // nobody is signed in
-  const signedIn = new BroadcastChannel(SIGNED_IN);
-  signedIn.postMessage(true);
-  signedIn.close();
 
   // While the guard leaves, nothing else may navigate; an answer that leads to the sign-in page would.
   let leaving = false;

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/security"
+	"github.com/chromedp/chromedp"
+)
+
+// TestForwardAuthInTheBrowser is a day in a browser behind each real proxy, with two apps on two hosts that share a sign-in.
+func TestForwardAuthInTheBrowser(t *testing.T) {
+	t.Parallel()
+	st := newStreet(t, "--cookie-domain", "example.com")
+	st.addUser("ines", "--lifetime", "30")
+	for _, r := range recipes {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			d := st.openDoor(t, r.name)
+			t.Run("idle", func(t *testing.T) { t.Parallel(); d.testIdleInTheBrowser(t) })
+			t.Run("ended", func(t *testing.T) { t.Parallel(); d.testEndedInTheBrowser(t) })
+		})
+	}
+}
+
+// open opens a tab that takes the proxy's certificate as it is.
+func (d *frontDoor) open(t *testing.T, p profile, host string) *tab {
+	t.Helper()
+	b := p.open(t, d.base(host), desktop)
+	b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true})
+		return err
+	}))
+	return b
+}
+
+// page is the app's page with the guard in it: nginx puts it there, elsewhere the app does.
+func (d *frontDoor) page() string {
+	if d.name == "nginx" {
+		return "/page?a=b%20c"
+	}
+	return "/page-with-guard?a=b%20c"
+}
+
+// arrive waits for the app's page, at the very address.
+func (b *tab) arrive(address string) {
+	b.t.Helper()
+	b.until("reach "+address, fmt.Sprintf("location.pathname + location.search === %q && document.readyState === 'complete' && document.title === 'The app'", address), patience)
+}
+
+// enter asks for a page, signs in where that leads, and is back at the page.
+func (b *tab) enter(page, name string) {
+	b.t.Helper()
+	b.go_(page)
+	b.untilPath("/.curfew/signin")
+	b.fill("#username", name)
+	b.fill("#password", password)
+	b.press("\r")
+	b.arrive(page)
+}
+
+const polled = "+document.querySelector('#polled').innerText"
+
+// testIdleInTheBrowser goes idle in one app while its page polls, extends in the other, goes idle again and is signed out of both.
+func (d *frontDoor) testIdleInTheBrowser(t *testing.T) {
+	me := newProfile(t)
+	a, b := d.open(t, me, appHost), d.open(t, me, "other.example.com")
+	a.enter(d.page(), "ines")
+	b.go_(d.page())
+	b.arrive(d.page()) // with the sign-in of the other host
+	a.untilIdle()
+	b.until("the other app shows the dialog too", dialog, patience)
+	if n := eval[int](a, polled); n < 20 {
+		t.Errorf("the page polled %d times, want it to go on", n)
+	}
+	a.press("\r")
+	a.until("the dialog closes", dialogGone, patience)
+	b.until("the dialog closes in the other app", dialogGone, patience)
+	a.untilIdle()
+	a.until("the sign-in page appears", "location.pathname === '/.curfew/signin'", 45*time.Second)
+	b.untilPath("/.curfew/signin")
+	a.untilText("Signed out after 30 seconds of inactivity")
+	a.forgive()
+	b.forgive()
+}
+
+// testEndedInTheBrowser has an admin end the session of somebody who looks at a page of the app.
+func (d *frontDoor) testEndedInTheBrowser(t *testing.T) {
+	name := "user-of-" + d.name
+	d.addUser(name)
+	b := d.open(t, newProfile(t), appHost)
+	b.enter(d.page(), name)
+	b.until("the page polls", polled+" > 2", patience)
+	d.server.curfew("", "end", "--user", name)
+	ended := time.Now()
+	b.until("the sign-in page appears", "location.pathname === '/.curfew/signin'", patience)
+	if late := time.Since(ended); late > 3*time.Second { // a second, and what a busy machine takes to load the page
+		t.Errorf("it appeared %v after the end", late)
+	}
+	b.forgive()
+}

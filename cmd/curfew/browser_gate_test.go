@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// board is an app as others write them: a page that polls and has a WebSocket open, and that knows nothing of Curfew.
+type board struct {
+	name  string
+	polls atomic.Int64
+	seen  atomic.Int64 // requests of any kind
+}
+
+func (a *board) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.seen.Add(1)
+	switch r.URL.Path {
+	case "/poll":
+		a.polls.Add(1)
+		fmt.Fprintln(w, `{}`)
+	case "/socket":
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer c.CloseNow()
+		for {
+			kind, b, err := c.Read(r.Context())
+			if err != nil || c.Write(r.Context(), kind, b) != nil {
+				return
+			}
+		}
+	case "/favicon.ico":
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(w, `<!doctype html><title>%s</title><h1>%[1]s</h1><p>Hello, %s (%s).</p><input id="note"><script>
+			window.polls = 0;
+			setInterval(() => fetch('/poll').then(r => { if (r.ok) polls++; }, () => {}), 300);
+			const socket = new WebSocket(location.origin.replace('http', 'ws') + '/socket');
+			socket.onopen = () => socket.send('hello');
+			socket.onmessage = (e) => { window.said = e.data; };
+			socket.onclose = (e) => { localStorage.closed = e.code; };
+		</script>`, a.name, r.Header.Get("Remote-User"), r.Header.Get("Remote-Role"))
+	}
+}
+
+// newBoard serves an app until the test ends.
+func newBoard(t *testing.T, name string) (*board, string) {
+	t.Helper()
+	a := &board{name: name}
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	return a, server.URL
+}
+
+// root is the address of the app, where Curfew is below it.
+func (s *server) root() string { return strings.TrimSuffix(s.base, "/.curfew") }
+
+// signInHere fills in the sign-in page to which a tab was led.
+func (b *tab) signInHere(name string) {
+	b.t.Helper()
+	b.untilPath("/.curfew/signin")
+	b.fill("#username", name)
+	b.fill("#password", password)
+	b.press("\r")
+}
+
+// works waits until the app's page is there, polls, and has its WebSocket.
+func (b *tab) works(address string) {
+	b.t.Helper()
+	b.until("come back to "+address, fmt.Sprintf("location.pathname + location.search + location.hash === %q", address), patience)
+	b.until("the page works", "polls > 1 && window.said === 'hello'", patience)
+}
+
+// TestAppBehindProxy uses an app behind --upstream as a person does, in three tabs: signs in, goes idle although the page
+// polls, extends, goes idle once more and is signed out; and is ended by an admin in the middle of it.
+func TestAppBehindProxy(t *testing.T) {
+	t.Parallel()
+	app, upstream := newBoard(t, "Board")
+	s := serveHouse(t, "--upstream", upstream)
+	s.addUser("ines", "--lifetime", "30")
+	me := newProfile(t)
+	const address = "/week/3?view=all&x=a%2Fb#today"
+	a := me.open(t, s.root(), desktop)
+	a.go_(address)
+	a.untilPath("/.curfew/signin")
+	if n := app.seen.Load(); n != 0 {
+		t.Errorf("%d requests reached the app before the sign-in", n)
+	}
+	a.signInHere("ines")
+	a.works(address)
+	a.untilText("Hello, ines (user).")
+	b, c := me.open(t, s.root(), phone), me.open(t, s.root(), desktopDark)
+	for _, tab := range []*tab{b, c} {
+		tab.go_("/other")
+		tab.works("/other")
+	}
+
+	a.untilIdle()
+	b.until("the second tab shows it too", dialog, patience)
+	c.until("the third tab shows it too", dialog, patience)
+	if before := app.polls.Load(); eval[int](a, "polls") == 0 || before == 0 {
+		t.Error("the page does not poll")
+	}
+	b.press("\r")
+	for _, tab := range []*tab{a, b, c} {
+		tab.until("the dialog closes", dialogGone, patience)
+	}
+	a.works(address) // it is the same page
+
+	a.untilIdle()
+	for _, tab := range []*tab{a, b, c} {
+		tab.until("the sign-in page appears", "location.pathname === '/.curfew/signin'", 45*time.Second)
+		tab.forgive() // the last poll
+	}
+	a.untilText("Signed out after 30 seconds of inactivity")
+	if got := eval[string](a, "localStorage.closed"); got != "1008" {
+		t.Errorf("the WebSocket was closed with %q, want 1008", got)
+	}
+
+	a.signInHere("ines")
+	a.works(address)
+	b.works("/other") // whoever signs in in one tab need not do so in the others
+	began := time.Now()
+	s.curfew("", "end", "--user", "ines")
+	a.until("it is over", "location.pathname === '/.curfew/signin'", patience)
+	if late := time.Since(began); late > 5*time.Second {
+		t.Errorf("an admin's end was seen after %v", late)
+	} else {
+		t.Logf("an admin's end was seen after %v", late)
+	}
+	b.until("in the other tab too", "location.pathname === '/.curfew/signin'", patience)
+	for _, tab := range []*tab{a, b, c} {
+		tab.forgive()
+	}
+}
+
+// TestAppsByHost has two apps by name, and Curfew alone under every other.
+func TestAppsByHost(t *testing.T) {
+	t.Parallel()
+	_, wiki := newBoard(t, "Wiki")
+	_, chat := newBoard(t, "Chat")
+	s := serveHouse(t, "--upstream", "wiki.localhost="+wiki, "--upstream", "chat.localhost="+chat)
+	me := newProfile(t)
+	port := s.base[strings.LastIndexByte(s.base, ':'):]
+	a, b := me.open(t, "http://wiki.localhost"+port, desktop), me.open(t, "http://chat.localhost"+port, desktop)
+	for _, tab := range []*tab{a, b} {
+		tab.go_("/page?x=1")
+		tab.signInHere("mia")
+		tab.works("/page?x=1")
+	}
+	a.untilText("Wiki")
+	b.untilText("Chat")
+	c := me.open(t, s.base, desktop)
+	c.signIn("mia")
+	s.curfew("", "end", "--user", "mia")
+	for _, tab := range []*tab{a, b} {
+		tab.until("it is over", "location.pathname === '/.curfew/signin'", patience)
+		tab.forgive()
+	}
+	c.untilPath("/signin")
+}

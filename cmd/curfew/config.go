@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/gate"
+)
+
+// config is what --config holds. docs/configuration.md says what each key means.
+type config struct {
+	TrustedProxies []proxy     `toml:"trusted_proxies"`
+	Apps           []appConfig `toml:"app"`
+}
+
+type appConfig struct {
+	Host     string       `toml:"host"`
+	Upstream upstreamURL  `toml:"upstream"`
+	OwnHost  bool         `toml:"own_host"`
+	Guard    *bool        `toml:"guard"`
+	Rules    []ruleConfig `toml:"rule"`
+}
+
+type ruleConfig struct {
+	Path    string   `toml:"path"`
+	Exact   bool     `toml:"exact"`
+	Access  access   `toml:"access"`
+	Roles   []string `toml:"roles"`
+	Users   []string `toml:"users"`
+	Passive bool     `toml:"passive"`
+	Guard   *bool    `toml:"guard"`
+}
+
+// access is who may, where it is not said by roles and users.
+type access struct{ word string }
+
+// UnmarshalText reads "any" or "public".
+func (a *access) UnmarshalText(text []byte) error {
+	if s := string(text); s != "any" && s != "public" {
+		return fmt.Errorf(`%q must be "public" or "any"; for some roles or accounts use roles and users`, s)
+	}
+	a.word = string(text)
+	return nil
+}
+
+// upstreamURL is where an app is.
+type upstreamURL struct{ *url.URL }
+
+// UnmarshalText reads an address such as http://127.0.0.1:3000.
+func (u *upstreamURL) UnmarshalText(text []byte) error {
+	v, err := url.Parse(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is not an address such as http://127.0.0.1:3000", text)
+	}
+	u.URL = v
+	return nil
+}
+
+// readConfig reads a file. Its errors name file, line and key. With forwardAuth an app need not have an upstream.
+func readConfig(file string, forwardAuth bool) (config, []gate.App, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return config{}, nil, usage("--config: " + err.Error())
+	}
+	var c config
+	d := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return config{}, nil, decodeError(file, err)
+	}
+	apps, key, err := c.apps(forwardAuth)
+	if err != nil {
+		return config{}, nil, configError(file, lineOf(text, key), key, err.Error())
+	}
+	return c, apps, nil
+}
+
+// decodeError says where the file is no TOML, has a key that is none, or a value of the wrong kind.
+func decodeError(file string, err error) error {
+	if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok {
+		e := unknown.Errors[0]
+		line, _ := e.Position()
+		return configError(file, line, strings.Join(e.Key(), "."), "is not a key that Curfew knows")
+	}
+	if e, ok := errors.AsType[*toml.DecodeError](err); ok {
+		line, _ := e.Position()
+		return configError(file, line, strings.Join(e.Key(), "."), strings.TrimPrefix(e.Error(), "toml: "))
+	}
+	return usage(file + ": " + err.Error())
+}
+
+func configError(file string, line int, key, message string) error {
+	if key != "" {
+		message = key + ": " + message
+	}
+	return usage(fmt.Sprintf("%s:%d: %s", file, line, message))
+}
+
+// apps returns the apps, or the key of what is wrong with one. They are checked one after the other, so that the first
+// that can't be added is the one to name.
+func (c config) apps(forwardAuth bool) (apps []gate.App, key string, err error) {
+	for i, a := range c.Apps {
+		app := gate.App{Host: a.Host, Upstream: a.Upstream.URL, OwnHost: a.OwnHost, NoGuard: isOff(a.Guard)}
+		if app.Upstream == nil && !forwardAuth {
+			return nil, fmt.Sprintf("app[%d].upstream", i), errors.New("is missing; only an app that another proxy serves, with --forward-auth, is without")
+		}
+		if err := gate.CheckApps(append(apps, app)); err != nil {
+			return nil, fmt.Sprintf("app[%d].%s", i, fieldOf(err)), unnamed(err)
+		}
+		for j, r := range a.Rules {
+			app.Rules = append(app.Rules, r.rule())
+			err := app.Check()
+			if err == nil && r.Access.word == "any" && len(r.Roles)+len(r.Users) > 0 {
+				err = &curfew.Error{Code: curfew.CodeInvalid, Field: "access", Message: "is either any or for some roles and users"}
+			}
+			if err != nil {
+				return nil, fmt.Sprintf("app[%d].rule[%d].%s", i, j, fieldOf(err)), unnamed(err)
+			}
+		}
+		apps = append(apps, app)
+	}
+	return apps, "", nil
+}
+
+func (r ruleConfig) rule() gate.Rule {
+	return gate.Rule{
+		Path: r.Path, Exact: r.Exact, Passive: r.Passive, NoGuard: isOff(r.Guard),
+		Access: gate.Access{Public: r.Access.word == "public", Roles: r.Roles, Users: r.Users},
+	}
+}
+
+func isOff(b *bool) bool { return b != nil && !*b }
+
+func fieldOf(err error) string {
+	if e, ok := errors.AsType[*curfew.Error](err); ok {
+		return e.Field
+	}
+	return ""
+}
+
+// unnamed is the error without the field's name.
+func unnamed(err error) error {
+	if e, ok := errors.AsType[*curfew.Error](err); ok {
+		return errors.New(e.Message)
+	}
+	return err
+}
+
+// lineOf returns the line of a key such as app[1].rule[0].path or, where that is missing, of what it should be in.
+func lineOf(text []byte, key string) int {
+	lines := keyLines(text)
+	for key != "" {
+		if line, ok := lines[key]; ok {
+			return line
+		}
+		key = key[:max(strings.LastIndexByte(key, '.'), 0)]
+	}
+	return 1
+}
+
+// keyLines returns the line of each key and table. The text is known to be right.
+func keyLines(text []byte) map[string]int {
+	lines, counts, table := map[string]int{}, map[string]int{}, ""
+	var p unstable.Parser
+	p.Reset(text)
+	for p.NextExpression() {
+		e := p.Expression()
+		var key []string
+		line := 0
+		for k := e.Key(); k.Next(); {
+			if line == 0 {
+				line = p.Shape(k.Node().Raw).Start.Line
+			}
+			key = append(key, string(k.Node().Data))
+		}
+		switch e.Kind {
+		case unstable.ArrayTable:
+			table = ""
+			for i, part := range key {
+				name := table + part
+				if i == len(key)-1 {
+					counts[name]++
+				}
+				table = fmt.Sprintf("%s[%d].", name, counts[name]-1)
+			}
+			lines[strings.TrimSuffix(table, ".")] = line
+		case unstable.KeyValue:
+			lines[table+strings.Join(key, ".")] = line
+		}
+	}
+	return lines
+}

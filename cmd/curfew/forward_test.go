@@ -1,0 +1,276 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	pathpkg "path"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/gate"
+	"github.com/curfewhq/curfew/memory"
+)
+
+// TestForwardAuth runs the recipes in real proxies, all in front of one Curfew and one app.
+func TestForwardAuth(t *testing.T) {
+	t.Parallel()
+	st := newStreet(t)
+	for _, r := range recipes {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			d := st.openDoor(t, r.name)
+			t.Run("signed out", d.testSignedOut)
+			t.Run("identity", d.testIdentity)
+			t.Run("rules", d.testRules)
+			t.Run("down", d.testDown)
+		})
+	}
+}
+
+const appHost = "app.example.com"
+
+// testSignedOut has pages lead to sign-in, and everything else refused; the app learns of neither.
+func (d *frontDoor) testSignedOut(t *testing.T) {
+	v := d.visitor(appHost)
+	const page = "/signed/out?a=b%20c&d=e%2Ff"
+	a := v.do("GET", page, "", navigation...)
+	want := "/.curfew/signin?next=" + url.QueryEscape(page)
+	if got := a.Header.Get("Location"); a.StatusCode != http.StatusSeeOther || got != want {
+		t.Errorf("a page: %d to %q, want 303 to %q", a.StatusCode, got, want)
+	}
+	v.do("GET", page, "", fetch...).want(t, "a fetch", http.StatusUnauthorized)
+	v.do("POST", page, "a=b", fetch...).want(t, "a POST", http.StatusUnauthorized)
+	v.do("GET", page, "").want(t, "curl", http.StatusUnauthorized)
+	v.do("GET", page, "", "Cookie", "__Host-curfew=cft_"+strings.Repeat("A", 48)).want(t, "an invented token", http.StatusUnauthorized)
+	v.do("GET", "/.curfew/auth", "", "X-Original-URI", "/", "X-Original-Method", "GET").want(t, "asking from outside", http.StatusNotFound)
+	v.do("GET", "/.curfew/auth/x", "", navigation...).want(t, "asking from outside as Envoy does", http.StatusNotFound)
+	if a := v.do("GET", "/.curfew/%61uth", "", "X-Forwarded-Uri", "/public", "X-Forwarded-Method", "GET"); a.StatusCode != http.StatusNotFound && a.StatusCode != http.StatusSeeOther {
+		t.Errorf("asking from outside, in another spelling: status %d: %s", a.StatusCode, a.text)
+	}
+	if a := v.do("GET", want, "", navigation...); a.StatusCode != http.StatusOK || !strings.Contains(a.text, "Sign in") {
+		t.Errorf("the sign-in page: %d %s", a.StatusCode, a.text)
+	}
+	v.do("GET", "/.curfew/guard.js", "").want(t, "the guard", http.StatusOK)
+}
+
+// testIdentity has somebody signed in, who says to be somebody else: the app sees who they are, and not their session.
+func (d *frontDoor) testIdentity(t *testing.T) {
+	v := d.visitor(appHost)
+	v.signIn("mia", "/echo?a=b%20c")
+	plain := v.do("GET", "/echo", "", fetch...).echoed(t)
+	lies := [][]string{
+		{"Remote-User", "amara"},
+		{"remote-user", "amara"},
+		{"REMOTE-USER", "amara", "Remote-User", "amara"},
+		{"Remote_User", "amara", "Remote_Name", "x", "Remote_Role", "admin"},
+		{"remote_user", "amara", "REMOTE-user", "amara", "reMOTE_roLE", "admin"},
+		{"Remote-Role", "admin", "Remote_role", "admin"},
+		{"X-Forwarded-User", "amara", "X_Remote_User", "amara", "X-Remote-User", "amara"},
+		{"Connection", "Remote-User"},
+		{"Connection", "close, Remote-User, Remote-Role, Cookie", "Remote-User", "amara"},
+		{"X-Forwarded-Proto", "http", "X-Forwarded-Host", "evil.example", "X-Forwarded-For", "192.0.2.66"},
+	}
+	for _, header := range append(lies, nil) {
+		what := strings.Join(header, " ")
+		seen := v.do("GET", "/echo", "", append([]string{"Cookie", "theme=dark; curfew=x; lang=en"}, header...)...).echoed(t)
+		for name, want := range map[string]string{
+			"remote-user": "mia", "remote-name": "Mia Chen", "remote-role": "user", "cookie": "theme=dark; lang=en",
+			"x-forwarded-proto": "https", "x-forwarded-for": "127.0.0.1",
+		} {
+			if got := strings.Join(seen[name], "|"); got != want {
+				t.Errorf("%s: the app sees %s: %q, want %q", what, name, got, want)
+			}
+		}
+		for name, values := range seen {
+			if all := strings.Join(values, "|"); strings.Contains(all, "amara") || strings.Contains(all, "evil.example") {
+				t.Errorf("%s: the app sees %s: %q", what, name, values)
+			}
+		}
+	}
+	if got, ok := plain["cookie"]; ok && strings.Join(got, "") != "" {
+		t.Errorf("with our cookie alone the app sees the cookies %q", got)
+	}
+}
+
+// Ways to write an address, by which a rule might be got around.
+var spellings = []string{
+	"/admin", "/admin/", "/admin/x", "/ADMIN", "/Admin/x", "/%61dmin", "/adm%69n", "/admin%2fx", "/admin%2Fx", "/admin%5cx", "/admin;x", "/admin;/x",
+	"/admin?x", "/admin?/public", "/admin#/public", "/admin%23", "/admin%3f/public", "/admin%00", "/admin%20", "/admin.", "/admin./x",
+	"/public/../admin", "/public/./../admin", "/public/%2e%2e/admin", "/public/%2E%2e/admin", "/public/.%2e/admin", "/public/..%2fadmin", "/public%2f..%2fadmin",
+	"/public/..%5cadmin", "/public/..;/admin", "/public;/../admin", "/public/..;x/admin", `/public\..\admin`, `/\admin`, "/public/%252e%252e/admin", "/public/..%252fadmin",
+	"/%2561dmin", "//admin", "///admin", "/./admin", "/.//admin", "/%2e/admin", "/%2f/admin", "/public//../admin", "/public/../../admin", "/x/../admin", "/x/../../admin",
+	"/.curfew/../admin", "/.curfew/%2e%2e/admin", "/.curfew/..%2fadmin", "/.curfew%2f..%2fadmin", "/.curfew/auth/../../admin", "/.curfew/auth/%2e%2e/%2e%2e/admin",
+	"/%2ecurfew/../admin", "/.CURFEW/../admin", "/.curfew//../../admin", "/.curfew/..;/admin", `/.curfew\..\admin`,
+	"http://app.example.com/admin", "http://other.example.com/admin", "https://app.example.com/public/../admin", "/\u00e4/../admin", "/%c0%ae%c0%ae/admin", "/public/%c0%ae%c0%ae/admin",
+	"/public/%e0%80%ae./admin", "/public/%u002e%u002e/admin", "/public/. ./admin", "/public/%09../admin", "/public/../ADMIN", "/public/x/../../admin?next=/public",
+}
+
+// testRules asks in all spellings. Whatever the proxy makes of an address, the app must not get one that somebody could
+// read as what the sender may not see.
+func (d *frontDoor) testRules(t *testing.T) {
+	mia, amara := d.visitor(appHost), d.visitor(appHost)
+	mia.signIn("mia", "/echo")
+	amara.signIn("amara", "/echo")
+	amara.do("GET", "/admin/x", "", fetch...).want(t, "an admin", http.StatusOK)
+	mia.do("GET", "/admin/x", "", fetch...).want(t, "a user", http.StatusForbidden)
+	d.visitor(appHost).do("GET", "/public/x", "", fetch...).want(t, "a stranger in public", http.StatusOK)
+	for i, uri := range spellings {
+		for _, host := range []string{appHost, "APP.example.com", "app.example.com:443", "app.example.com."} {
+			probe := fmt.Sprintf("%s-%d-%s", d.name, i, host)
+			status := d.raw(t, uri, host, mia.cookie(), probe+"-mia")
+			if got := d.app.probed(probe + "-mia"); got != nil && couldBe(got.RequestURI, "/admin") && !strings.HasPrefix(got.Host, "other.") {
+				t.Errorf("a user's %s (%s): the app got %s, status %d", uri, host, got.RequestURI, status)
+			}
+			status = d.raw(t, uri, host, "", probe+"-stranger")
+			if got := d.app.probed(probe + "-stranger"); got != nil && !strings.HasPrefix(got.RequestURI, "/public") {
+				t.Errorf("a stranger's %s (%s): the app got %s, status %d", uri, host, got.RequestURI, status)
+			}
+		}
+	}
+}
+
+// cookie is the Cookie header that the visitor sends.
+func (v *visitor) cookie() string {
+	u, err := url.Parse(v.d.base(v.host))
+	if err != nil {
+		v.d.t.Fatal(err)
+	}
+	var pairs []string
+	for _, c := range v.Jar.Cookies(u) {
+		pairs = append(pairs, c.Name+"="+c.Value)
+	}
+	return strings.Join(pairs, "; ")
+}
+
+// raw sends a GET whose address nothing tidies, and returns the status, or 0 if the proxy hangs up.
+func (d *frontDoor) raw(t *testing.T, uri, host, cookie, probe string) int {
+	t.Helper()
+	conn, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", d.port), &tls.Config{RootCAs: d.pool, ServerName: appHost})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\nProbe: %s\r\nSec-Fetch-Mode: cors\r\nConnection: close\r\n\r\n", uri, host, cookie, probe)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return 0
+	}
+	defer resp.Body.Close()
+	io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode
+}
+
+// couldBe reports whether an app that is as kind as any could take an address for a path or for something below it: it
+// decodes twice, knows no case, takes a backslash for a slash, and drops parameters.
+func couldBe(uri, path string) bool {
+	p, _, _ := strings.Cut(uri, "?")
+	for range 2 {
+		if decoded, err := url.PathUnescape(p); err == nil {
+			p = decoded
+		}
+	}
+	segments := strings.Split(strings.ReplaceAll(p, `\`, "/"), "/")
+	for i, s := range segments {
+		segments[i], _, _ = strings.Cut(strings.TrimRight(s, "\x00 ."), ";")
+	}
+	p = strings.ToLower(pathpkg.Clean(strings.Join(segments, "/")))
+	return p == path || strings.HasPrefix(p, path+"/")
+}
+
+// testDown has Curfew refuse connections, fall silent, panic, and not know. The app gets nothing meanwhile, and afterwards
+// all is well again.
+func (d *frontDoor) testDown(t *testing.T) {
+	v := d.visitor(appHost)
+	v.signIn("mia", "/echo")
+	well := d.curfew.to
+	for _, trouble := range []struct {
+		name  string
+		cause func()
+	}{
+		{"killed", func() { d.curfew.set("", true) }},
+		{"hanging", d.curfew.hold},
+		{"panicking", func() { d.curfew.set(newTroubled(t, func() error { panic("oh dear") }), false) }},
+		{"not knowing", func() { d.curfew.set(newTroubled(t, func() error { return errors.New("disk on fire") }), false) }},
+	} {
+		trouble.cause()
+		// The same visitor again, who was let in a moment ago, and nothing of that may be kept.
+		for _, header := range [][]string{fetch, navigation} {
+			if trouble.name == "hanging" && header[1] == "navigate" {
+				continue // once is long enough
+			}
+			path := "/" + d.name + "/" + strings.ReplaceAll(trouble.name, " ", "-")
+			a := v.do("GET", path, "", header...)
+			if a.StatusCode < 500 || d.app.saw(path) {
+				t.Errorf("%s: status %d, and the app saw it: %v: %s", trouble.name, a.StatusCode, d.app.saw(path), a.text)
+			}
+			if trouble.name == "not knowing" && a.StatusCode != http.StatusServiceUnavailable {
+				t.Errorf("%s: status %d, want 503", trouble.name, a.StatusCode)
+			}
+		}
+	}
+	d.curfew.set(well, false)
+	afterwards := "/" + d.name + "/afterwards"
+	if v.do("GET", afterwards, "", fetch...).want(t, "afterwards", http.StatusOK); !d.app.saw(afterwards) {
+		t.Error("afterwards the app sees nothing")
+	}
+}
+
+// newTroubled runs a Curfew whose store does what find does, and returns its address.
+func newTroubled(t *testing.T, find func() error) string {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	sessions, err := curfew.New(t.Context(), troubledStore{memory.NewSessions(), find}, curfew.Options{Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sessions.Close() })
+	g, err := gate.New(gate.Options{Sessions: sessions, Apps: []gate.App{{}}, Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := siteHandler(siteOptions{
+		house: &house{sessions: sessions, accounts: account.New(memory.NewAccounts(), sessions, account.Options{Logger: log})},
+		gate:  g, log: log, forwardAuth: true,
+		edge: curfew.Edge{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}},
+	})
+	s := httptest.NewUnstartedServer(h)
+	s.Config = newServer(h, log)
+	s.Start()
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// troubledStore is a store that can't find anything.
+type troubledStore struct {
+	curfew.Store
+	find func() error
+}
+
+func (s troubledStore) Find(context.Context, *curfew.TokenHash, curfew.SessionID) (curfew.Record, error) {
+	return curfew.Record{}, s.find()
+}
+
+// TestForwardAuthIsOff asks a server that was not told to answer.
+func TestForwardAuthIsOff(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir(), "--trusted-proxy", "127.0.0.1")
+	for _, path := range []string{"/.curfew/auth", "/.curfew/auth/reports"} {
+		status, body := s.client().get(path)
+		if status != http.StatusNotFound || !strings.Contains(body, "--forward-auth") {
+			t.Errorf("%s: status %d: %s", path, status, body)
+		}
+	}
+}

@@ -1,0 +1,240 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// TestForeignPages has pages that are not made for the guard, or even against it.
+func TestForeignPages(t *testing.T) {
+	for name, body := range map[string]string{
+		"hides everything": `<!doctype html><style>*, ::backdrop { display: none !important; visibility: hidden !important; opacity: 0 !important;
+			position: static !important; transform: scale(.1) !important; z-index: -1 !important; width: 1px !important; pointer-events: none !important }</style>x`,
+		"unsets everything":  `<!doctype html><style>* { all: unset !important; color: red !important } curfew-guard { content-visibility: hidden !important }</style>x`,
+		"turns and blurs":    `<!doctype html><style>html, body { transform: rotate(9deg) scale(.5); filter: blur(9px); perspective: 1px; opacity: .01; overflow: hidden }</style>x`,
+		"is in front of all": `<!doctype html><div style="position: fixed; inset: 0; z-index: 2147483647; background: red">x</div>`,
+		"has a dialog open":  `<!doctype html><dialog id=d>x<input></dialog><script>d.showModal()</script>`,
+		"has quirks":         `<title>x</title><table><tr><td>y</table>`,
+		"has frames":         `<!doctype html><frameset cols="50%,*"><frame src="about:blank"><frame src="about:blank"></frameset>`,
+		"has another base":   `<!doctype html><base href="https://elsewhere.example/app/" target="_blank"><p>x`,
+		"has its own guard":  `<!doctype html>` + wholeTag + `<p>x`,
+		"is only text":       `x`,
+		"patches globals": `<!doctype html><script>
+			const wrap = (object, name) => { const real = object[name]; object[name] = function (...args) { return real.apply(this, args); }; };
+			for (const name of ['fetch', 'setTimeout', 'clearTimeout', 'getSelection', 'getComputedStyle']) wrap(window, name);
+			const add = EventTarget.prototype.addEventListener;
+			EventTarget.prototype.addEventListener = function (type, f, options) { add.call(this, type, function (...args) { return f.apply(this, args); }, options); };
+			window.Promise = class extends Promise {};
+			window.BroadcastChannel = class extends BroadcastChannel {};
+			Object.prototype.polluted = () => {};
+			Array.prototype.polluted = () => {};
+			addEventListener('message', (e) => JSON.parse(e.data));
+		</script><p>x`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := protect(t, answerWith(nil, body))
+			b := openTab(t, p.base)
+			b.until("the guard runs", "states > 0")
+			b.showsDialog(p)
+			b.showsDialog(p)
+			if n := eval[int](b, "document.querySelectorAll('curfew-guard').length"); n != 1 {
+				t.Errorf("%d guards", n)
+			}
+		})
+	}
+}
+
+// TestPageChangesUnderDialog has pages do something while the Logout dialog is open: it stays in front.
+func TestPageChangesUnderDialog(t *testing.T) {
+	for name, change := range map[string]string{
+		"opens its own dialog": "d.showModal()",
+		"opens a popover":      "p.showPopover()",
+		"replaces the body":    "document.body.replaceWith(document.createElement('body'))",
+		"replaces the head":    "document.head.replaceWith(document.createElement('head'))",
+		"empties the page":     "document.documentElement.replaceChildren()",
+		"replaces all":         "document.documentElement.replaceWith(document.createElement('html'))",
+		"is written anew":      "(document.open(), document.write('<!doctype html><title>z</title><p>new'), document.close())",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := protect(t, answerWith(nil, `<!doctype html><title>x</title><dialog id=d>own <input></dialog>
+				<p id=p popover=manual style="position: fixed; inset: 0; width: 100vw; height: 100vh">y</p>`))
+			b := openTab(t, p.base)
+			b.until("the guard runs", "states > 0")
+			p.set("expiring")
+			b.inFront()
+			eval[bool](b, "("+change+", true)")
+			b.inFront()
+			b.do(chromedp.KeyEvent("\r"))
+			b.until("the dialog is gone", "!guardDialog()")
+			before := p.activities()
+			b.do(chromedp.KeyEvent("a"))
+			waitFor(t, "input is still noticed", func() bool { return p.activities() > before })
+			b.showsDialog(p)
+		})
+	}
+}
+
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %v", what, patience)
+		}
+	}
+}
+
+// TestPrint prints a page with the Logout dialog open: it is not on the paper.
+func TestPrint(t *testing.T) {
+	t.Parallel()
+	p := protect(t, answerWith(nil, "<!doctype html><title>x</title><p>y"))
+	b := openTab(t, p.base)
+	b.until("the guard runs", "states > 0")
+	p.set("expiring")
+	b.inFront()
+	b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
+		return err
+	}))
+	if got := eval[string](b, "getComputedStyle(guardDialog()).display"); got != "none" {
+		t.Errorf("display: %s", got)
+	}
+}
+
+// framesApp has at /top a page with a frame over all of it.
+func framesApp(frame, header string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		if r.URL.Path != "/top" {
+			fmt.Fprint(w, `<!doctype html><title>frame</title><p>in the frame<script>document.addEventListener('keydown', () => window.typed = true)</script>`)
+			return
+		}
+		w.Header().Set("Cache-Control", header)
+		fmt.Fprint(w, `<!doctype html><title>top</title><script>addEventListener('message', (e) => JSON.parse(e.data))</script>
+			<style>body { margin: 0 } iframe { width: 100vw; height: 100vh; border: 0 }</style>`+frame)
+	})
+}
+
+// TestFrames has input in a frame. It counts if the top window has a guard of the same origin; if not, nothing breaks.
+// There is never a dialog in a frame.
+func TestFrames(t *testing.T) {
+	const same = "<iframe src=/frame></iframe>"
+	for name, test := range map[string]struct {
+		frame, header, top string
+		counts             bool
+	}{
+		"same origin":         {same, "", "", true},
+		"no guard on top":     {same, "no-transform", "", false},
+		"the top is foreign":  {"<iframe src=BASE/frame></iframe>", "no-transform", "elsewhere.test", false},
+		"a frame in a frame":  {"<iframe srcdoc='<style>body { margin: 0 }</style><iframe src=/frame style=\"width: 100vw; height: 100vh; border: 0\"></iframe>'></iframe>", "", "", true},
+		"an object":           {"<object data=/frame type=text/html style='width: 100vw; height: 100vh'></object>", "", "", true},
+		"its scripts are off": {"<iframe src=/frame sandbox=allow-same-origin></iframe>", "", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var p *protected
+			p = protect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				framesApp(strings.ReplaceAll(test.frame, "BASE", p.base), test.header).ServeHTTP(w, r)
+			}))
+			top := p.base
+			if test.top != "" {
+				top = strings.Replace(top, "127.0.0.1", test.top, 1)
+			}
+			b := openTab(t, top+"/top")
+			if test.counts {
+				b.until("the guard runs", "states > 0")
+			}
+			b.until("the frame is there", "frames.length === 1 && document.readyState === 'complete'")
+			time.Sleep(500 * time.Millisecond) // until it has what is in it, even if that is foreign
+			before := p.activities()
+			b.do(chromedp.MouseClickXY(500, 400))
+			b.do(chromedp.KeyEvent("a"))
+			if test.counts {
+				waitFor(t, "the input is reported", func() bool { return p.activities() > before })
+				p.set("expiring")
+				b.inFront()
+				if eval[bool](b, "!!frames[0].document.querySelector('curfew-guard')") {
+					t.Error("the frame has a dialog of its own")
+				}
+				return
+			}
+			time.Sleep(time.Second)
+			if n := p.activities() - before; n > 0 && test.header != "" {
+				t.Errorf("%d reports", n)
+			}
+			for _, e := range b.takeErrors() {
+				if !strings.Contains(e, "'allow-scripts' permission is not set") {
+					t.Error(e)
+				}
+			}
+		})
+	}
+}
+
+// TestCachedPages has a page that the browser may keep come first without the guard, for a script, and then into the window; and
+// the other way round.
+func TestCachedPages(t *testing.T) {
+	t.Parallel()
+	for _, first := range []string{
+		"fetch('/next').then(r => r.text())",
+		"new Promise(done => { const l = document.createElement('link'); l.rel = 'prefetch'; l.href = '/next'; l.onload = l.onerror = () => done(''); document.head.append(l); })",
+	} {
+		p := protect(t, answerWith(map[string]string{"Cache-Control": "max-age=600", "ETag": `"abc"`}, "<!doctype html><title>x</title><p>y"))
+		b := openTab(t, p.base)
+		b.until("the guard runs", "states > 0")
+		if got := eval[string](b, first); strings.Contains(got, "guard.js") {
+			t.Errorf("a script gets %q", got)
+		}
+		b.do(chromedp.Navigate(p.base + "/next"))
+		b.until("the guard runs in the next page", "location.pathname === '/next' && states > 0")
+		if got := eval[string](b, "fetch('/next').then(r => r.text())"); strings.Contains(got, "guard.js") {
+			t.Errorf("a script gets %q", got)
+		}
+	}
+}
+
+// TestServiceWorker has a service worker fetch the pages.
+func TestServiceWorker(t *testing.T) {
+	t.Parallel()
+	p := protect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/sw.js" {
+			w.Header().Set("Content-Type", "text/javascript")
+			fmt.Fprint(w, `addEventListener('fetch', (e) => e.respondWith(fetch(e.request)))`)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("Content-Security-Policy", "script-src 'nonce-abc'; worker-src 'self'")
+		fmt.Fprint(w, `<!doctype html><title>x</title><p>y`)
+	}))
+	b := openTab(t, p.base)
+	eval[bool](b, "navigator.serviceWorker.register('/sw.js').then(() => navigator.serviceWorker.ready).then(() => true)")
+	b.do(chromedp.Navigate(p.base + "/next"))
+	b.until("the page came through the service worker", "navigator.serviceWorker.controller")
+	b.until("the guard runs", "states > 0")
+	b.showsDialog(p)
+}
+
+// TestBack goes on and back, to a page that the browser has kept alive.
+func TestBack(t *testing.T) {
+	t.Parallel()
+	p := protect(t, answerWith(nil, "<!doctype html><title>x</title><p>y"))
+	b := openTab(t, p.base+"/one")
+	b.until("the guard runs", "states > 0 && (window.kept = true)")
+	b.do(chromedp.Navigate(p.base + "/two"))
+	b.until("the guard runs", "states > 0")
+	eval[bool](b, "(history.back(), true)")
+	b.until("the page is back", "location.pathname === '/one' && states > 0")
+	if !eval[bool](b, "!!window.kept") {
+		t.Error("the browser did not keep the page alive")
+	}
+	b.showsDialog(p)
+}

@@ -1,0 +1,83 @@
+package gate
+
+import (
+	"net/http"
+	"strings"
+	"unicode"
+)
+
+// ownCookie begins the names of all of Curfew's cookies: the session's has this name, the others go on with a hyphen.
+const ownCookie = "curfew"
+
+// hideCookies takes Curfew's cookies out of a request for an app: who knows the token is its user anywhere.
+func hideCookies(h http.Header) {
+	lines := h["Cookie"]
+	if len(lines) == 0 {
+		return
+	}
+	switch left := appCookies(lines); {
+	case left == "":
+		delete(h, "Cookie")
+	case len(lines) > 1 || left != lines[0]:
+		h["Cookie"] = []string{left}
+	}
+}
+
+// setsOwnCookie reports whether a Set-Cookie, which no app may use for it, is for a cookie of ours.
+func setsOwnCookie(line string) bool {
+	pair, _, _ := strings.Cut(line, ";")
+	name, _, _ := strings.Cut(pair, "=")
+	return isOwnCookie(name)
+}
+
+// appCookies returns a request's cookies but for Curfew's own, which no app may see, in whatever spelling. It is empty
+// if there are no others.
+func appCookies(lines []string) string {
+	if len(lines) == 1 && !mayHoldOurs(lines[0]) {
+		return lines[0]
+	}
+	var kept []string
+	for _, line := range lines {
+		for pair := range strings.SplitSeq(line, ";") {
+			name, _, _ := strings.Cut(pair, "=")
+			if pair = strings.TrimLeft(pair, " "); pair != "" && !isOwnCookie(name) {
+				kept = append(kept, pair)
+			}
+		}
+	}
+	return strings.Join(kept, "; ")
+}
+
+// mayHoldOurs is a quick look that is wrong on one side only: each name of ours has "few" in it.
+func mayHoldOurs(line string) bool {
+	for {
+		i := strings.IndexAny(line, "fF")
+		if i < 0 {
+			return false
+		}
+		if line = line[i+1:]; len(line) >= 2 && line[0]|0x20 == 'e' && line[1]|0x20 == 'w' {
+			return true
+		}
+	}
+}
+
+// isOwnCookie reports whether some server may read a name as one of ours.
+func isOwnCookie(name string) bool {
+	name = strings.TrimFunc(name, isPadding)
+	for _, prefix := range []string{"__Host-", "__Secure-"} {
+		if hasFold(name, prefix) {
+			name = name[len(prefix):]
+			break
+		}
+	}
+	return hasFold(name, ownCookie) && (len(name) == len(ownCookie) || name[len(ownCookie)] == '-')
+}
+
+func hasFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+// isPadding is what lenient parsers strip from a name.
+func isPadding(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || r == '"' || r == '$'
+}

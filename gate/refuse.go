@@ -1,0 +1,141 @@
+package gate
+
+import (
+	"encoding/json"
+	"errors"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/curfewhq/curfew"
+)
+
+// statusError is an error that has a status of its own, and what strangers may know of it.
+type statusError struct {
+	status int
+	detail string
+}
+
+func (e *statusError) Error() string { return e.detail }
+
+// signIn leads to the sign-in page and from there to the path and query that were asked for.
+func (g *Gate) signIn(uri string) string {
+	separator := "?"
+	if strings.Contains(g.SignIn, "?") {
+		separator = "&"
+	}
+	return g.SignIn + separator + "next=" + url.QueryEscape(uri)
+}
+
+// problem is the document that says why a request does not pass (RFC 9457).
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	SignIn string `json:"-"` // for who is signed out and reads a page
+}
+
+func newProblem(status int, err error) problem {
+	return problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail(err)}
+}
+
+// refuse says to a program why a request does not pass. A Location is the caller's to set.
+func refuse(w http.ResponseWriter, status int, err error) {
+	setRefused(w.Header(), status)
+	if status == http.StatusSeeOther {
+		w.WriteHeader(status)
+		return
+	}
+	body, _ := json.Marshal(newProblem(status, err)) // it holds nothing that could fail
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	w.Write(append(body, '\n')) // a client that has left needs no answer
+}
+
+// refusePage says it to a person.
+func refusePage(w http.ResponseWriter, status int, err error, signIn string) {
+	h := w.Header()
+	setRefused(h, status)
+	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'")
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	p := newProblem(status, err)
+	p.SignIn = signIn
+	problemPage.Execute(w, p) // likewise
+}
+
+func setRefused(h http.Header, status int) {
+	h["Cache-Control"] = noStore
+	h.Set("X-Content-Type-Options", "nosniff")
+	switch status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", "Cookie")
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", "5")
+	}
+}
+
+var problemPage = template.Must(template.New("problem").Parse(`<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{{.Title}}</title>
+<h1>{{.Title}}</h1>
+<p>{{.Status}}: {{.Detail}}.</p>
+{{- if eq .Status 401}}
+<p><a href="{{.SignIn}}" target="_top">Sign in</a></p>
+{{- end}}
+</html>
+`))
+
+// detail is what strangers may read of an error.
+func detail(err error) string {
+	if own, ok := errors.AsType[*statusError](err); ok {
+		return own.detail
+	}
+	var e *curfew.Error
+	switch code := curfew.ErrorCode(err); {
+	case code == curfew.CodeEnded:
+		return "the session has ended; sign in again"
+	case errors.Is(err, curfew.ErrNoSession):
+		return "sign in first"
+	case (code == curfew.CodeInvalid || code == curfew.CodeDenied || errors.Is(err, errNoApp)) && errors.As(err, &e):
+		return e.Message
+	case code == curfew.CodeNotFound:
+		return "sign in first"
+	default:
+		return "nobody knows at the moment who may pass; try again in a few seconds"
+	}
+}
+
+// refuse answers a request that does not get through: it leads to sign-in whoever waits for a page and is signed out, and
+// tells all others why.
+func (p *proxy) refuse(w http.ResponseWriter, r *http.Request, a *asked, err error) {
+	status := statusOf(err)
+	if status == http.StatusServiceUnavailable {
+		p.Logger.WarnContext(r.Context(), "a request was refused: nobody knows whether it may pass", "host", a.host, "path", a.path, "error", err)
+	}
+	switch {
+	case status == http.StatusUnauthorized && a.page && isTop(r):
+		w.Header().Set("Location", p.signIn(a.uri))
+		refuse(w, http.StatusSeeOther, err)
+	case a.page:
+		refusePage(w, status, err, p.SignIn)
+	default:
+		refuse(w, status, err)
+	}
+}
+
+// isTop reports whether a page is for a window and not for a frame in one, where no sign-in page may be. What comes past an
+// app's service worker says neither, and is taken for a window.
+func isTop(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Dest") {
+	case "iframe", "frame", "embed", "object", "fencedframe":
+		return false
+	default:
+		return true
+	}
+}
