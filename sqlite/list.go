@@ -174,8 +174,8 @@ func (db *DB) Count(ctx context.Context, q curfew.Query) (n curfew.Count, err er
 func countAll(ctx context.Context, view *sql.Tx, q curfew.Query) (n curfew.Count, err error) {
 	err = view.QueryRowContext(ctx, `WITH
 		off AS MATERIALIZED (SELECT person_no, count(*) AS n FROM (
-			SELECT seq, person_no FROM session WHERE indexed = 1 AND ends_at <= ?1
-			UNION SELECT seq, person_no FROM session WHERE indexed = 1 AND id = ?2) GROUP BY person_no),
+			SELECT person_no FROM session WHERE indexed = 1 AND ends_at <= ?1
+			UNION ALL SELECT person_no FROM session WHERE indexed = 1 AND id = ?2 AND +ends_at > ?1) GROUP BY person_no),
 		off_user AS MATERIALIZED (SELECT user_id, sum(n) AS n FROM off JOIN person ON no = person_no GROUP BY user_id),
 		arrived AS MATERIALIZED (SELECT user_id, count(*) AS n FROM session
 			WHERE indexed = 0 AND ends_at > ?1 AND id <> ?2 GROUP BY user_id)
