@@ -51,7 +51,7 @@ func (t *tx) insert(r curfew.Record) error {
 	if err != nil {
 		return err
 	}
-	res, err := t.exec("INSERT INTO session ("+kept+", person_no, device_no) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	res, err := t.exec("INSERT OR FAIL INTO session ("+kept+", person_no, device_no) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		append(values(r), person, device)...)
 	if err != nil {
 		return err
