@@ -28,7 +28,7 @@ lint:
 
 ## test: all tests, with the race detector; browser tests and fuzz seeds are among them
 test:
-	go test -race ./...
+	go test -race -timeout 30m ./...
 
 ## bench: measure what docs/performance.md says, and write it there (a quarter of an hour)
 bench:
