@@ -71,7 +71,9 @@ func (c *cache) check(to *Session, h *TokenHash, now, active int64) verdict {
 	case now >= e.endsAt.Load():
 		v = verdictDue
 	case active != never && active > e.lastActive.Load():
-		v = c.touch(s, e, now, active)
+		if v = c.touch(s, e, now, active); v == verdictUnknown {
+			return v
+		}
 	}
 	e.read(to)
 	return v
