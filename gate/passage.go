@@ -85,6 +85,10 @@ func (q *passage) rewrite(in, out *http.Request) {
 	out.URL.RawQuery = in.URL.RawQuery // ReverseProxy tidies it; no rule is about it
 	out.Trailer = in.Trailer           // not a copy: it is filled in after the body
 	h := out.Header
+	if leadsPast(h) {
+		delete(h, "Upgrade")
+		delete(h, "Connection")
+	}
 	setIdentity(h, &q.decision)
 	setForwarded(h, curfew.OriginOf(in))
 	hideCookies(h)
