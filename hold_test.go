@@ -2,6 +2,7 @@ package curfew
 
 import (
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 )
@@ -45,5 +46,35 @@ func TestLoadMeetsUpdate(t *testing.T) {
 	c.add(other, c.begin(other.Hash))
 	if v := c.check(&s, &other.Hash, now+1, now+1); v != verdictOK {
 		t.Errorf("a session that comes later: verdict %d, want %d", v, verdictOK)
+	}
+}
+
+// TestCollectedWhenCollected has a collection wait in the middle: until it is done, nobody may believe that the queue has
+// what was noted before.
+func TestCollectedWhenCollected(t *testing.T) {
+	c := newCache(cacheShards)
+	m := &Manager{cache: c, queue: newQueue(), clock: newClock(time.Now, time.Time{})}
+	start := m.clock.Now().Add(-time.Minute)
+	r := recordIn(200, "amara", start)
+	c.add(r, c.begin(r.Hash))
+	var s Session
+	if v := c.check(&s, &r.Hash, start.UnixMilli()+1, start.UnixMilli()+1); v != verdictOK {
+		t.Fatalf("verdict %d", v)
+	}
+	var collections sync.WaitGroup
+	c.shards[100].mu.Lock()
+	collections.Go(m.collect)
+	for c.fresh.Load() { // until it has begun
+		runtime.Gosched()
+	}
+	collections.Go(m.collect) // finds nothing fresh, but is not done before the other
+	time.Sleep(10 * time.Millisecond)
+	if at := m.collected.Load(); at != 0 {
+		t.Error("the collection is said to be done, and is not")
+	}
+	c.shards[100].mu.Unlock()
+	collections.Wait()
+	if m.collected.Load() == 0 || len(m.queue.begin(all)) != 1 {
+		t.Error("the activity is not in the queue")
 	}
 }

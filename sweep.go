@@ -243,7 +243,10 @@ func (m *Manager) flushed(e *entry, now, at int64, live bool) {
 
 // collect puts the entries into the queue that have activity to write since the last time.
 func (m *Manager) collect() {
-	m.collected.Store(m.clock.milli())
+	m.collecting.Lock()
+	defer m.collecting.Unlock()
+	now := m.clock.milli()
+	defer m.collected.Store(now) // who relies on it must find all in the queue
 	if !m.cache.fresh.Swap(false) {
 		return
 	}
