@@ -231,7 +231,7 @@ func (c *cache) hold(user UserID) {
 	})
 }
 
-// release ends hold without a change.
+// release ends hold.
 func (c *cache) release(user UserID) {
 	c.held.Store(nil)
 	c.each(func(e *entry) {
@@ -241,21 +241,18 @@ func (c *cache) release(user UserID) {
 	})
 }
 
-// update ends hold with a change. Sessions that are due it drops: they have ended, unless activity has reached the store
-// meanwhile, which then knows.
+// update ends hold with a change. Sessions that are due, before it or with it, are dropped: they have ended, unless activity
+// has reached the store meanwhile, which then knows. The hold lasts until all have the change, for one that comes now may have been read before.
 func (c *cache) update(user UserID, now int64, change Change) {
-	c.held.Store(nil)
 	c.deleteIf(func(e *entry) bool {
 		if e.user() != user {
 			return false
 		}
-		if now >= e.endsAt.Load() {
-			return true
-		}
-		e.held = false
+		before := e.endsAt.Load()
 		e.change(change.Apply)
-		return false
+		return now >= min(before, e.endsAt.Load())
 	})
+	c.release(user)
 }
 
 // wrote notes that the store has activity of a session.

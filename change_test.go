@@ -212,3 +212,46 @@ func TestLostAnswers(t *testing.T) {
 		equal(t, "reason", refused(t, m, token).Ending.Reason, curfew.ReasonReplaced)
 	})
 }
+
+// busy is a store during whose writes of activity something else happens.
+type busy struct {
+	curfew.Store
+	touches   atomic.Int64
+	meanwhile func()
+}
+
+func (b *busy) Touch(ctx context.Context, now time.Time, touches []curfew.Touch) ([]bool, error) {
+	if len(touches) == 0 {
+		return b.Store.Touch(ctx, now, touches)
+	}
+	b.touches.Add(1)
+	b.meanwhile()
+	return b.Store.Touch(ctx, now, touches)
+}
+
+// TestLateActivityWithoutEnd has somebody tell all the time of activity of a while ago, so that by its own time each is to be
+// written at once: nobody else may have to wait for the end of that.
+func TestLateActivityWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &busy{Store: memory.NewSessions(), meanwhile: func() {}}
+		m := manage(t, store, curfew.Options{})
+		_, token := start(t, m, amara)
+		time.Sleep(100*time.Second + time.Millisecond)
+		tell := func() {
+			if _, err := m.CheckLate(t.Context(), token, 90*time.Second); err != nil {
+				t.Error(err)
+			}
+		}
+		store.meanwhile = func() {
+			if store.touches.Load() < 1000 { // or it would never end
+				time.Sleep(time.Millisecond)
+				tell()
+			}
+		}
+		tell()
+		time.Sleep(2 * time.Second) // two rounds
+		if n := store.touches.Load(); n > 3 {
+			t.Errorf("the activity of one session was written %d times in 2 s", n)
+		}
+	})
+}

@@ -119,6 +119,14 @@ func (e *entry) wait(t timing) waiting {
 	return waiting{e, min(e.written+writeInterval(e.state().Lifetime).Milliseconds(), end), end}
 }
 
+// waitAgain is wait for an entry that was written just now. Its activity may be told late, and then it would be due at once
+// again: writing it would have no end for as long as more is told.
+func (e *entry) waitAgain(now int64) waiting {
+	w := e.wait(e.timing())
+	w.due = min(max(w.due, now+writeInterval(e.state().Lifetime).Milliseconds()), w.end)
+	return w
+}
+
 // change changes more of the session than its activity.
 func (e *entry) change(f func(*Session)) {
 	s := *e.state()

@@ -51,7 +51,8 @@ type Manager struct {
 	hub    hub
 	queue  queue
 	// collected is when the queue last got what it did not have yet, in Unix milliseconds.
-	collected atomic.Int64
+	collected  atomic.Int64
+	collecting sync.Mutex
 
 	flushing turn         // one batch of activity is written at a time
 	changing turn         // the sessions of one user at a time

@@ -219,31 +219,34 @@ func (m *Manager) flushBatch(ctx context.Context, t take) (int, error) {
 		m.enqueue(batch...)
 		return 0, unavailable("write activity", err)
 	}
+	now := m.clock.milli()
 	for i, e := range batch {
-		m.flushed(e, touches[i].At.UnixMilli(), live[i])
+		m.flushed(e, now, touches[i].At.UnixMilli(), live[i])
 	}
 	return len(batch), nil
 }
 
-// flushed notes that the activity of an entry until at is written.
-func (m *Manager) flushed(e *entry, at int64, live bool) {
+// flushed notes that the activity of an entry until at is written, as of now.
+func (m *Manager) flushed(e *entry, now, at int64, live bool) {
 	if !live { // the store knows of an end that this manager didn't make
 		m.cache.remove(e.hash)
 		return
 	}
 	s := m.cache.lock(e.hash)
-	newer := e.flushed(at)
+	if newer := e.flushed(at); newer {
+		m.queue.put(e.waitAgain(now))
+	}
 	s.epoch++ // the entry may be evicted now; who read the session before the activity was written must not bring that back
 	s.mu.Unlock()
-	if newer {
-		m.enqueue(e)
-	}
 	m.hub.publish(Event{EventChanged, e.id(), e.user()})
 }
 
 // collect puts the entries into the queue that have activity to write since the last time.
 func (m *Manager) collect() {
-	m.collected.Store(m.clock.milli())
+	m.collecting.Lock()
+	defer m.collecting.Unlock()
+	now := m.clock.milli()
+	defer m.collected.Store(now) // who relies on it must find all in the queue
 	if !m.cache.fresh.Swap(false) {
 		return
 	}

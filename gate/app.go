@@ -75,13 +75,24 @@ func (r Rule) matches(path string) (ok, near bool) {
 	switch {
 	case r.Path == "/" && !r.Exact:
 		return true, false
-	case len(path) < n || len(path) > n && (r.Exact || path[n] != '/'):
-		return false, false
-	case path[:n] == r.Path:
+	case strings.HasPrefix(path, r.Path) && (len(path) == n || !r.Exact && path[n] == '/'):
 		return true, false
-	default:
-		return false, strings.EqualFold(path[:n], r.Path)
 	}
+	head := segments(path, strings.Count(r.Path, "/"))
+	return false, (!r.Exact || head == path) && strings.EqualFold(head, r.Path)
+}
+
+// segments returns the first n segments of a path. In another case they may be longer: "K" is also a letter of three bytes.
+func segments(path string, n int) string {
+	for i := range len(path) {
+		if path[i] == '/' {
+			if n == 0 {
+				return path[:i]
+			}
+			n--
+		}
+	}
+	return path
 }
 
 // rule returns the first rule for the path. It refuses a path that different programs read differently, where that

@@ -13,6 +13,7 @@ func TestRules(t *testing.T) {
 		{Path: "/public", Access: Access{Public: true}},
 		{Path: "/admin/help", Exact: true, Access: Access{Public: true}},
 		{Path: "/admin", Access: Access{Roles: []string{"admin"}}},
+		{Path: "/keys", Access: Access{Roles: []string{"admin"}}},
 	}}
 	for _, tt := range []struct {
 		path      string
@@ -31,6 +32,9 @@ func TestRules(t *testing.T) {
 		{"/admin/helpless", "/admin", true},
 		{"/Admin", "", true},
 		{"/ADMIN/x", "", true},
+		{"/\u212aeys", "", true},
+		{"/\u212aeys/x", "", true},
+		{"/\u212aeyset", "/", true},
 		{"/public/..", "", false},
 	} {
 		r, err := app.rule(tt.path, tt.plainness)

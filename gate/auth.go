@@ -46,6 +46,9 @@ func (g *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var d decision
 	t, err := toldBy(r)
+	if err == nil && leadsPast(r.Header) {
+		err = errUpgrade
+	}
 	a := asked{}
 	if err == nil {
 		a, err = newAsked(t.method, t.secure(), t.host, t.uri)

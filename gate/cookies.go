@@ -26,7 +26,10 @@ func hideCookies(h http.Header) {
 // setsOwnCookie reports whether a Set-Cookie, which no app may use for it, is for a cookie of ours.
 func setsOwnCookie(line string) bool {
 	pair, _, _ := strings.Cut(line, ";")
-	name, _, _ := strings.Cut(pair, "=")
+	name, value, _ := strings.Cut(pair, "=")
+	if strings.TrimFunc(name, isPadding) == "" { // browsers send back the value alone, which then begins with a name
+		name, _, _ = strings.Cut(value, "=")
+	}
 	return isOwnCookie(name)
 }
 

@@ -91,6 +91,9 @@ func TestSetsOwnCookie(t *testing.T) {
 		"__Host-curfew=; Max-Age=0":           true,
 		"CURFEW-theme=dark":                   true,
 		" curfew =x":                          true,
+		"=curfew=x":                           true,
+		" = __Secure-curfew=x; Path=/":        true,
+		"==curfew=x":                          false,
 		"session=x; Path=/; Comment=curfew=x": false,
 		"curfews=x":                           false,
 	} {

@@ -69,8 +69,9 @@ func stripIdentity(h http.Header) {
 }
 
 // isIdentity reports whether apps may believe a header of this name about who sends a request, from where, or what was asked
-// for. Many servers read an underscore as a hyphen (CGI makes one of both), and none tells the case of letters apart. It
-// covers more names than ours, since an app may have been set up for another gate before.
+// for. Many servers read an underscore as a hyphen (CGI makes one of both), PHP a dot too and some any other character that is
+// no letter or digit; and none tells the case of letters apart. It covers more names than ours, since an app may have been set
+// up for another gate before.
 func isIdentity(name string) bool {
 	switch initial(name) {
 	case 'r':
@@ -100,10 +101,10 @@ func hasName(name, want string, whole bool) bool {
 	for i := range len(want) {
 		c := name[i]
 		switch {
-		case c == '_':
-			c = '-'
 		case 'A' <= c && c <= 'Z':
 			c |= 0x20
+		case (c < 'a' || c > 'z') && (c < '0' || c > '9'):
+			c = '-'
 		}
 		if c != want[i] {
 			return false

@@ -15,7 +15,7 @@ func TestIdentityIsOurs(t *testing.T) {
 	for _, name := range []string{
 		"Remote-User", "remote-user", "REMOTE_USER", "Remote_user", "Remote-Name", "Remote-Role", "Remote-Groups", "Remote-Email",
 		"X-Forwarded-For", "x_forwarded_for", "X-Forwarded_Proto", "X-Forwarded-User", "X-Forwarded-Prefix", "Forwarded", "FORWARDED",
-		"X-Remote-User", "X-Real-Ip", "X_Real_IP", "X-Original-Url", "X-Rewrite-Url",
+		"Remote.User", "remote~user", "X.Forwarded-For", "X-Remote-User", "X-Real-Ip", "X_Real_IP", "X-Original-Url", "X-Rewrite-Url",
 	} {
 		h[name] = []string{"mallory", "mallory"}
 	}

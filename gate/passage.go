@@ -83,8 +83,13 @@ func (q *passage) guarded() bool { return !q.app.NoGuard && !q.rule.NoGuard }
 // rewrite makes the request to the app of the client's.
 func (q *passage) rewrite(in, out *http.Request) {
 	out.URL.RawQuery = in.URL.RawQuery // ReverseProxy tidies it; no rule is about it
+	stripIdentity(in.Trailer)          // so that none is announced
 	out.Trailer = in.Trailer           // not a copy: it is filled in after the body
 	h := out.Header
+	if leadsPast(h) {
+		delete(h, "Upgrade")
+		delete(h, "Connection")
+	}
 	setIdentity(h, &q.decision)
 	setForwarded(h, curfew.OriginOf(in))
 	hideCookies(h)
@@ -212,7 +217,11 @@ func (u *upload) Read(b []byte) (int, error) {
 	u.q.reading.Store(u.q.open.now.Load())
 	defer u.q.reading.Store(0)
 	n, err := u.ReadCloser.Read(b)
-	if err != nil && err != io.EOF {
+	switch err {
+	case nil:
+	case io.EOF: // now the trailers are there, and apps may take them for headers
+		stripIdentity(u.q.request.Trailer)
+	default:
 		u.q.spoil(errUpload)
 	}
 	return n, err

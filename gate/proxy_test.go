@@ -292,10 +292,13 @@ func TestTrailers(t *testing.T) {
 			w.Header().Set("Trailer", "X-Announced")
 			io.WriteString(w, "body")
 			w.Header().Set("X-Announced", r.Trailer.Get("X-Sent"))
+			if len(r.Trailer) > 1 {
+				t.Errorf("the app sees the trailers %v", r.Trailer)
+			}
 			w.Header().Set(http.TrailerPrefix+"X-Late", "late")
 		}), opt)
 		r := f.request(http.MethodPost, "/", struct{ io.Reader }{strings.NewReader("upload")}, f.amara)
-		r.Trailer = http.Header{"X-Sent": {"there"}}
+		r.Trailer = http.Header{"X-Sent": {"there"}, "Remote-User": {"mallory"}, "X_forwarded_for": {"mallory"}}
 		resp := f.do(r)
 		if body := readAll(t, resp); body != "body" || resp.Trailer.Get("X-Announced") != "there" || resp.Trailer.Get("X-Late") != "late" {
 			t.Errorf("%s: %q, trailers %v", name, body, resp.Trailer)

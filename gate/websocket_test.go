@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -230,6 +231,29 @@ func TestOtherProtocols(t *testing.T) {
 	f.end()
 	if n, err := conn.Read(b); n != 0 || err == nil {
 		t.Errorf("after the end: %q, %v", b[:n], err)
+	}
+}
+
+// TestNoWayPast asks for protocols in which further requests would go to the app unseen. It gets an answer as if it had not,
+// or through another proxy none.
+func TestNoWayPast(t *testing.T) {
+	f := newFront(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header["Upgrade"], r.Header["Connection"])
+	}), frontOptions{})
+	auth := newAuth(t, f.house)
+	for _, protocol := range []string{"h2c", "H2C", "HTTP/2.0", "TLS/1.0", "spdy/3.1", "websocket, h2c"} {
+		r := f.request(http.MethodGet, "/", nil, f.amara)
+		for name, value := range map[string]string{"Connection": "Upgrade, HTTP2-Settings", "Upgrade": protocol, "HTTP2-Settings": "AAMAAABkAAQAAP__"} {
+			r.Header.Set(name, value)
+		}
+		resp := f.do(r)
+		if body := readAll(t, resp); resp.StatusCode != http.StatusOK || body != "[] []" {
+			t.Errorf("%s: %d, the app sees %s", protocol, resp.StatusCode, body)
+		}
+		w := ask(auth, ways("GET", "/public/x")["Caddy"], "", "Upgrade", protocol)
+		if w.Code != http.StatusBadRequest {
+			t.Errorf("%s: forward-auth answers %d", protocol, w.Code)
+		}
 	}
 }
 

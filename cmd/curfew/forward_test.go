@@ -75,6 +75,7 @@ func (d *frontDoor) testIdentity(t *testing.T) {
 		{"remote-user", "amara"},
 		{"REMOTE-USER", "amara", "Remote-User", "amara"},
 		{"Remote_User", "amara", "Remote_Name", "x", "Remote_Role", "admin"},
+		{"Remote.User", "amara", "Remote.Name", "x", "Remote.Role", "admin"},
 		{"remote_user", "amara", "REMOTE-user", "amara", "reMOTE_roLE", "admin"},
 		{"Remote-Role", "admin", "Remote_role", "admin"},
 		{"X-Forwarded-User", "amara", "X_Remote_User", "amara", "X-Remote-User", "amara"},
