@@ -43,8 +43,13 @@ func (m *Manager) follow(ctx context.Context, s *Session, hash TokenHash, v verd
 	return err
 }
 
+// findTimeout is how long a check waits for the store: whoever asks is better told that nobody knows.
+const findTimeout = time.Second
+
 // load brings a live session from the store into memory, if nothing comes in between.
 func (m *Manager) load(ctx context.Context, hash TokenHash) error {
+	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
 	if e := m.cache.end(hash); e != nil {
 		return e
 	}

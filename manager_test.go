@@ -531,6 +531,27 @@ func TestNoStoreNoAccess(t *testing.T) {
 	})
 }
 
+// hanging is a store that gives no answer.
+type hanging struct{ curfew.Store }
+
+func (hanging) Find(ctx context.Context, _ *curfew.TokenHash, _ curfew.SessionID) (curfew.Record, error) {
+	<-ctx.Done()
+	return curfew.Record{}, ctx.Err()
+}
+
+// TestStoreHangs has a check end within a second when the store does not answer.
+func TestStoreHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.NewSessions()
+		_, token := start(t, manage(t, store, curfew.Options{}), amara)
+		m := manage(t, hanging{store}, curfew.Options{})
+		asked := time.Now()
+		_, err := m.Check(t.Context(), token, curfew.Active)
+		equal(t, "code", curfew.ErrorCode(err), curfew.CodeUnavailable)
+		equal(t, "time", time.Since(asked), time.Second)
+	})
+}
+
 // TestFullDisk has sessions go on while nothing can be written, until their time as the store knows it.
 func TestFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -11,6 +11,9 @@ import (
 // cacheSize is how many accounts are kept in memory, some 200 bytes each.
 const cacheSize = 8192
 
+// findTimeout is how long a request waits for the store to say whose it is.
+const findTimeout = time.Second
+
 // cachedStore is a store that keeps accounts in memory for Service.Get. Every change goes through it and drops the account,
 // so that no caller can forget to. Since one process owns the store, what is kept is the truth. That an account does not
 // exist is not kept: strangers could fill the memory with it.
@@ -36,6 +39,8 @@ func (c *cachedStore) get(ctx context.Context, id curfew.UserID) (Account, error
 	if ok {
 		return acc, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
 	stored, err := c.Store.FindAccount(ctx, id, "")
 	if err != nil {
 		return Account{}, err

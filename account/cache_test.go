@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/curfewhq/curfew"
@@ -32,6 +33,27 @@ func (s *watchedStore) FindAccount(ctx context.Context, id curfew.UserID, name s
 		}
 	}
 	return acc, err
+}
+
+// hangingStore finds no account, nor that there is none.
+type hangingStore struct{ *memory.Accounts }
+
+func (hangingStore) FindAccount(ctx context.Context, _ curfew.UserID, _ string) (account.Stored, error) {
+	<-ctx.Done()
+	return account.Stored{}, ctx.Err()
+}
+
+// TestGetDoesNotHang has the store give no answer, to a request that would wait for ever.
+func TestGetDoesNotHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.over(hangingStore{h.accounts}, cheap)
+		asked := time.Now()
+		_, err := h.service.Get(t.Context(), "id-amara")
+		if took := time.Since(asked); curfew.ErrorCode(err) != curfew.CodeUnavailable || took != time.Second {
+			t.Errorf("after %v: %v; want CodeUnavailable after a second", took, err)
+		}
+	})
 }
 
 func (s *watchedStore) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*account.Stored) error) (account.Stored, error) {

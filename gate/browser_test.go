@@ -43,7 +43,7 @@ var browser = sync.OnceValues(func() (context.Context, error) {
 var closeBrowser = func() {}
 
 const (
-	patience = 15 * time.Second
+	patience = 30 * time.Second
 	lifetime = 300 * time.Second // of the session
 )
 

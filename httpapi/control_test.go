@@ -87,7 +87,7 @@ func wantCode(t *testing.T, err error, code curfew.Code, words ...string) {
 
 func TestControlUsers(t *testing.T) {
 	runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
-		ctx := t.Context()
+		ctx := k.t.Context()
 		if got, err := c.Status(ctx); err != nil || got != status {
 			t.Errorf("status %+v, %v", got, err)
 		}
@@ -123,19 +123,19 @@ func TestControlPassword(t *testing.T) {
 	runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
 		k.user("amara", account.Admin)
 		_, token := k.signIn("amara")
-		if err := c.SetPassword(t.Context(), "amara", "another long password"); err != nil {
+		if err := c.SetPassword(k.t.Context(), "amara", "another long password"); err != nil {
 			t.Fatal(err)
 		}
-		_, err := k.sessions.Check(t.Context(), token, curfew.Passive)
+		_, err := k.sessions.Check(k.t.Context(), token, curfew.Passive)
 		wantCode(t, err, curfew.CodeEnded)
-		wantCode(t, c.SetPassword(t.Context(), "amara", "short"), curfew.CodeInvalid, "password")
-		wantCode(t, c.SetPassword(t.Context(), "nobody", password), curfew.CodeNotFound, `"nobody"`)
+		wantCode(t, c.SetPassword(k.t.Context(), "amara", "short"), curfew.CodeInvalid, "password")
+		wantCode(t, c.SetPassword(k.t.Context(), "nobody", password), curfew.CodeNotFound, `"nobody"`)
 	})
 }
 
 func TestControlRefusals(t *testing.T) {
 	runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
-		ctx := t.Context()
+		ctx := k.t.Context()
 		k.user("amara", account.Admin)
 		_, err := c.AddUser(ctx, httpapi.NewUser{Username: "amara", Role: account.User, Password: password})
 		wantCode(t, err, curfew.CodeConflict)
@@ -164,21 +164,21 @@ func TestControlSessions(t *testing.T) {
 		const many = curfew.MaxPage + 1 // more than a page
 		for range many {
 			st := curfew.Start{User: curfew.User{ID: arslan.ID, Name: "arslan"}, Lifetime: time.Hour}
-			if _, _, err := k.sessions.Start(t.Context(), st); err != nil {
+			if _, _, err := k.sessions.Start(k.t.Context(), st); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for user, want := range map[string]httpapi.Count{"": {many + 1, 2}, "arslan": {many, 1}, "amara": {1, 1}} {
-			if n, err := c.Count(t.Context(), user); err != nil || n != want {
+			if n, err := c.Count(k.t.Context(), user); err != nil || n != want {
 				t.Errorf("count of %q: %+v, %v", user, n, err)
 			}
 			var found []curfew.SessionID
-			for s, err := range c.Sessions(t.Context(), user) {
+			for s, err := range c.Sessions(k.t.Context(), user) {
 				if err != nil {
 					t.Fatal(err)
 				}
 				if found = append(found, s.ID); len(found) == 1 { // what happens meanwhile moves nothing
-					if _, err := k.sessions.Extend(t.Context(), s.ID); err != nil {
+					if _, err := k.sessions.Extend(k.t.Context(), s.ID); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -192,7 +192,7 @@ func TestControlSessions(t *testing.T) {
 
 func TestControlEnd(t *testing.T) {
 	runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
-		ctx := t.Context()
+		ctx := k.t.Context()
 		c.Operator = "root"
 		k.user("amara", account.Admin)
 		k.user("arslan", account.User)
@@ -252,7 +252,7 @@ func TestErrorsRoundTrip(t *testing.T) {
 	} {
 		runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
 			k.store.find = func() error { return want }
-			_, err := c.User(t.Context(), "amara")
+			_, err := c.User(k.t.Context(), "amara")
 			wantCode(t, err, code)
 			got, ok := errors.AsType[*curfew.Error](err)
 			if !ok {
@@ -278,15 +278,15 @@ func TestServerGone(t *testing.T) {
 func TestControlUnlock(t *testing.T) {
 	runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
 		k.user("amara", account.Admin)
-		u, err := c.Unlock(t.Context(), "Amara")
+		u, err := c.Unlock(k.t.Context(), "Amara")
 		if err != nil {
 			t.Fatal(err)
 		}
 		device := account.DeviceOf(httptest.NewRequest("POST", "/", nil))
-		if err := k.accounts.KnowDevice(t.Context(), u.Code, device); err != nil {
+		if err := k.accounts.KnowDevice(k.t.Context(), u.Code, device); err != nil {
 			t.Errorf("the code: %v", err)
 		}
-		_, err = c.Unlock(t.Context(), "nobody")
+		_, err = c.Unlock(k.t.Context(), "nobody")
 		wantCode(t, err, curfew.CodeNotFound, "nobody")
 	})
 }

@@ -83,7 +83,7 @@ func TestEventsTellTermination(t *testing.T) {
 		s := k.listen(token)
 		s.heard()
 		end := curfew.Ending{Reason: curfew.ReasonTerminated, By: curfew.Actor{Name: "amara"}}
-		if _, err := k.sessions.End(t.Context(), session.ID, end); err != nil {
+		if _, err := k.sessions.End(k.t.Context(), session.ID, end); err != nil {
 			t.Fatal(err)
 		}
 		if got := states(s.heard()); got != "ended terminated" || !s.isClosed() {
@@ -112,7 +112,7 @@ func TestEventsTellDisabledAccount(t *testing.T) {
 		s := k.listen(token)
 		s.heard()
 		off := false
-		if _, err := k.accounts.Update(t.Context(), curfew.Actor{}, a.ID, account.Change{Enabled: &off}); err != nil {
+		if _, err := k.accounts.Update(k.t.Context(), curfew.Actor{}, a.ID, account.Change{Enabled: &off}); err != nil {
 			t.Fatal(err)
 		}
 		if got := states(s.heard()); got != "ended account-disabled" || !s.isClosed() {
@@ -152,7 +152,7 @@ func TestEventsHintAtMostOnceASecond(t *testing.T) {
 
 		start := func() {
 			st := curfew.Start{User: curfew.User{ID: arslan.ID, Name: "arslan"}, Lifetime: time.Hour}
-			if _, _, err := k.sessions.Start(t.Context(), st); err != nil {
+			if _, _, err := k.sessions.Start(k.t.Context(), st); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -51,8 +51,8 @@ func TestLifetime(t *testing.T) {
 			if status != c.status || c.answer != "" && answer != c.answer {
 				t.Errorf("%.60s: status %d %s, want %d %s", c.body, status, answer, c.status, c.answer)
 			}
-			a, _ = k.accounts.Get(t.Context(), a.ID)
-			s, _ = k.sessions.Get(t.Context(), s.ID)
+			a, _ = k.accounts.Get(k.t.Context(), a.ID)
+			s, _ = k.sessions.Get(k.t.Context(), s.ID)
 			if changed := a.Lifetime.Seconds() != 300; changed != (c.status == 200) || s.Lifetime != a.Lifetime {
 				t.Errorf("%.60s: account has %v, session has %v", c.body, a.Lifetime, s.Lifetime)
 			}
@@ -87,7 +87,7 @@ func FuzzLifetime(f *testing.F) {
 			r := request(http.MethodPut, "/api/v1/account/lifetime", body, token)
 			r.Header.Set("Content-Type", "application/json")
 			w := k.do(r)
-			a, err := k.accounts.Get(t.Context(), a.ID)
+			a, err := k.accounts.Get(k.t.Context(), a.ID)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -144,7 +144,7 @@ func TestEndedSessionSaysByWhom(t *testing.T) {
 		s, token := k.signIn("arslan")
 		after(time.Minute)
 		end := curfew.Ending{Reason: curfew.ReasonTerminated, By: curfew.Actor{Name: "amara"}}
-		if _, err := k.sessions.End(t.Context(), s.ID, end); err != nil {
+		if _, err := k.sessions.End(k.t.Context(), s.ID, end); err != nil {
 			t.Fatal(err)
 		}
 		k.expect("GET", "/api/v1/session", token, "ended @00:00.000Z terminated amara @01:00.000Z")
@@ -159,10 +159,10 @@ func TestSessionEndsWithItsAccount(t *testing.T) {
 		reason string
 	}{
 		"disabled": {func(k *kit, a account.Account) error {
-			_, err := k.store.UpdateAccount(t.Context(), time.Now(), a.ID, false, func(s *account.Stored) error { s.Enabled = false; return nil })
+			_, err := k.store.UpdateAccount(k.t.Context(), time.Now(), a.ID, false, func(s *account.Stored) error { s.Enabled = false; return nil })
 			return err
 		}, "account-disabled"},
-		"deleted": {func(k *kit, a account.Account) error { return k.store.DeleteAccount(t.Context(), time.Now(), a.ID) }, "account-deleted"},
+		"deleted": {func(k *kit, a account.Account) error { return k.store.DeleteAccount(k.t.Context(), time.Now(), a.ID) }, "account-deleted"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(k *kit) {
@@ -173,7 +173,7 @@ func TestSessionEndsWithItsAccount(t *testing.T) {
 					t.Fatal(err)
 				}
 				k.expect("GET", "/api/v1/session", token, "ended @00:00.000Z "+c.reason+" - @00:00.000Z")
-				if _, err := k.sessions.Check(t.Context(), token, curfew.Passive); curfew.ErrorCode(err) != curfew.CodeEnded {
+				if _, err := k.sessions.Check(k.t.Context(), token, curfew.Passive); curfew.ErrorCode(err) != curfew.CodeEnded {
 					t.Errorf("the session goes on: %v", err)
 				}
 			})

@@ -132,7 +132,7 @@ func (t *tx) index(most int) error {
 		if err := t.countLive("+", "indexed = 0 AND seq <= ?", last); err != nil {
 			return err
 		}
-		_, err := t.exec("UPDATE session SET indexed = 1 WHERE indexed = 0 AND seq <= ?", last)
+		_, err := t.exec("UPDATE OR FAIL session SET indexed = 1 WHERE indexed = 0 AND seq <= ?", last)
 		return err
 	})
 }

@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +39,15 @@ func TestCountAll(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCountAllIsQuick looks at how it is done: not by going through all sessions.
+func TestCountAllIsQuick(t *testing.T) {
+	for _, step := range sqlite.PlanOfCount(t, open(t, t.TempDir())) {
+		if strings.HasPrefix(step, "SCAN session") {
+			t.Errorf("the plan has %q", step)
+		}
 	}
 }
 

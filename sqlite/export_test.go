@@ -130,3 +130,21 @@ func Mislead(db *DB, from, to curfew.Key) {
 	seq, _ := db.writer.tx.arrivals.seq(&to.Hash, "")
 	db.writer.tx.arrivals.add(from, seq)
 }
+
+// PlanOfCount is how all sessions are counted.
+func PlanOfCount(t *testing.T, db *DB) (steps []string) {
+	t.Helper()
+	rows, err := db.reads.Query("EXPLAIN QUERY PLAN "+countAllQuery, 0, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, err = scanAll(rows, func(s scanner) (step string, err error) {
+		var id, parent, unused int
+		err = s.Scan(&id, &parent, &unused, &step)
+		return step, err
+	})
+	if err != nil || len(steps) == 0 {
+		t.Fatalf("the plan is %q, %v", steps, err)
+	}
+	return steps
+}

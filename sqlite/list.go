@@ -172,21 +172,24 @@ func (db *DB) Count(ctx context.Context, q curfew.Query) (n curfew.Count, err er
 // countAll counts all live sessions but one, by the totals of those in the indexes: without what is due there, and with what
 // is not in them yet.
 func countAll(ctx context.Context, view *sql.Tx, q curfew.Query) (n curfew.Count, err error) {
-	err = view.QueryRowContext(ctx, `WITH
-		off AS MATERIALIZED (SELECT person_no, count(*) AS n FROM (
-			SELECT seq, person_no FROM session WHERE indexed = 1 AND ends_at <= ?1
-			UNION SELECT seq, person_no FROM session WHERE indexed = 1 AND id = ?2) GROUP BY person_no),
-		off_user AS MATERIALIZED (SELECT user_id, sum(n) AS n FROM off JOIN person ON no = person_no GROUP BY user_id),
-		arrived AS MATERIALIZED (SELECT user_id, count(*) AS n FROM session
-			WHERE indexed = 0 AND ends_at > ?1 AND id <> ?2 GROUP BY user_id)
-		SELECT
-			sessions - (SELECT ifnull(sum(n), 0) FROM off) + (SELECT ifnull(sum(n), 0) FROM arrived),
-			users - (SELECT count(*) FROM off_user o WHERE n = (SELECT sum(live) FROM person WHERE user_id = o.user_id))
-				+ (SELECT count(*) FROM arrived a WHERE (SELECT ifnull(sum(live), 0) FROM person WHERE user_id = a.user_id)
-					= ifnull((SELECT n FROM off_user WHERE user_id = a.user_id), 0))
-		FROM total`, milli(q.Now), string(q.Except)).Scan(&n.Sessions, &n.Users)
+	err = view.QueryRowContext(ctx, countAllQuery, milli(q.Now), string(q.Except)).Scan(&n.Sessions, &n.Users)
 	return n, err
 }
+
+// countAllQuery has the time and the exception as its arguments.
+const countAllQuery = `WITH
+off AS MATERIALIZED (SELECT person_no, count(*) AS n FROM (
+	SELECT person_no FROM session WHERE indexed = 1 AND ends_at <= ?1
+	UNION ALL SELECT person_no FROM session WHERE indexed = 1 AND id = ?2 AND +ends_at > ?1) GROUP BY person_no),
+off_user AS MATERIALIZED (SELECT user_id, sum(n) AS n FROM off JOIN person ON no = person_no GROUP BY user_id),
+arrived AS MATERIALIZED (SELECT user_id, count(*) AS n FROM session
+	WHERE indexed = 0 AND ends_at > ?1 AND id <> ?2 GROUP BY user_id)
+SELECT
+	sessions - (SELECT ifnull(sum(n), 0) FROM off) + (SELECT ifnull(sum(n), 0) FROM arrived),
+	users - (SELECT count(*) FROM off_user o WHERE n = (SELECT sum(live) FROM person WHERE user_id = o.user_id))
+		+ (SELECT count(*) FROM arrived a WHERE (SELECT ifnull(sum(live), 0) FROM person WHERE user_id = a.user_id)
+			= ifnull((SELECT n FROM off_user WHERE user_id = a.user_id), 0))
+FROM total`
 
 // tallies returns queries that have in each row a person, how many sessions were looked at, and how many of them match.
 func tallies(ctx context.Context, view *sql.Tx, fs fences, q curfew.Query, most int) (parts []part, err error) {

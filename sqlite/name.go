@@ -61,7 +61,7 @@ func number[K comparable](t *tx, known map[K]int64, key K, table, columns string
 
 // countLive adds sessions to the numbers of person.live, or takes them off.
 func (t *tx) countLive(sign, where string, arg any) error {
-	_, err := t.exec("UPDATE person SET live = live "+sign+" n FROM (SELECT person_no, count(*) AS n FROM session WHERE "+where+
+	_, err := t.exec("UPDATE OR FAIL person SET live = live "+sign+" n FROM (SELECT person_no, count(*) AS n FROM session WHERE "+where+
 		" GROUP BY person_no) WHERE no = person_no", arg)
 	return err
 }

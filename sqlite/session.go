@@ -51,7 +51,7 @@ func (t *tx) insert(r curfew.Record) error {
 	if err != nil {
 		return err
 	}
-	res, err := t.exec("INSERT INTO session ("+kept+", person_no, device_no) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	res, err := t.exec("INSERT OR FAIL INTO session ("+kept+", person_no, device_no) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		append(values(r), person, device)...)
 	if err != nil {
 		return err
@@ -381,7 +381,8 @@ func inPieces(rows []liveRow, f func(piece []liveRow) error) error {
 }
 
 func (t *tx) movePiece(rows []liveRow, e curfew.Ending, by any) error {
-	_, err := t.exec("INSERT INTO history ("+kept+", person_no, device_no, reason, by_user, by_name, by_session, by_no, ended_at) SELECT "+
+	// Whoever moves rows undoes all if a statement fails, which needs nothing then to be undone by itself.
+	_, err := t.exec("INSERT OR FAIL INTO history ("+kept+", person_no, device_no, reason, by_user, by_name, by_session, by_no, ended_at) SELECT "+
 		kept+", person_no, device_no, "+
 		"CASE WHEN ends_at > ?1 THEN ?2 WHEN ends_at = expires_at THEN ?3 ELSE ?4 END, "+
 		"iif(ends_at > ?1, ?5, ''), iif(ends_at > ?1, ?6, ''), iif(ends_at > ?1, ?7, ''), iif(ends_at > ?1, ?8, NULL), min(ends_at, ?1) FROM session "+

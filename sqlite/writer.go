@@ -277,7 +277,7 @@ func (t *tx) group(jobs []*job) error {
 		if !j.taken.CompareAndSwap(false, true) {
 			continue
 		}
-		if err := t.do(j); err != nil {
+		if err := t.do(j, len(jobs) == 1); err != nil {
 			return errors.Join(err, t.rollback())
 		}
 		if j.err == nil {
@@ -300,9 +300,10 @@ func (t *tx) group(jobs []*job) error {
 	return nil
 }
 
-// do does a job wholly or not at all. The error is one that the group can't survive.
-func (t *tx) do(j *job) error {
-	if j.single {
+// do does a job wholly or not at all. The error is one that the group can't survive. A job that is alone in its group is
+// undone with it, and one that does a single statement by that.
+func (t *tx) do(j *job, alone bool) error {
+	if j.single || alone {
 		return t.attempt(j)
 	}
 	if _, err := t.exec("SAVEPOINT job"); err != nil {

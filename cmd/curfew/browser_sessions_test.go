@@ -225,11 +225,10 @@ func TestUsersPage(t *testing.T) {
 	b.shoot("edit-user")
 	b.click("#dialog input[name=enabled]")
 	b.click("#dialog button.primary")
-	if eval[bool](b, "new Promise(r => setTimeout(r, 500)).then(() => document.querySelector('#dialog').open && !!document.querySelector('#dialog input[name=confirm]'))") {
-		b.click("#dialog input[name=confirm]")
-		b.click("#dialog button.primary")
-		b.forgive() // asking for the tick is a 422
-	}
+	b.until("the box to tick is there", "!!document.querySelector('#dialog input[name=confirm]')", patience)
+	b.click("#dialog input[name=confirm]")
+	b.click("#dialog button.primary")
+	b.forgive() // asking for the tick is a 422
 	b.until("the account shows as disabled", rowsOf("Emre Arslan")+"[0].innerText.includes('Disabled')", patience)
 	victim.untilPath("/signin")
 	victim.untilText("account was disabled")

@@ -222,7 +222,7 @@ func (b *tab) until(what, js string, within time.Duration) {
 }
 
 // Waits that are generous, for a busy machine: what is to happen within a second is measured where it is promised.
-const patience = 15 * time.Second
+const patience = 30 * time.Second
 
 func (b *tab) untilPath(path string) {
 	b.t.Helper()

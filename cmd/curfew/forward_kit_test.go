@@ -19,6 +19,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/arl/statsviz"
 )
 
 // street is one Curfew with an app, and the proxies of docs/recipes in front of both.
@@ -330,12 +332,13 @@ func (a answered) echoed(t *testing.T) map[string][]string {
 // testApp is an app that knows nothing of Curfew. It remembers what reached it.
 type testApp struct {
 	*httptest.Server
+	viz    *statsviz.Server
 	paths  sync.Map // of requests
 	probes sync.Map // requests, by the name of their probe
 }
 
 func newTestApp(t *testing.T) *testApp {
-	a := &testApp{}
+	a := &testApp{viz: newViz(t)}
 	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.paths.Store(r.URL.Path, true)
 		if probe := r.Header.Get("Probe"); probe != "" {
@@ -366,6 +369,10 @@ func (a *testApp) probed(name string) *http.Request {
 func (a *testApp) addr() string { return a.Listener.Addr().String() }
 
 func (a *testApp) serve(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, vizPath) {
+		a.serveViz(w, r)
+		return
+	}
 	switch r.URL.Path {
 	case "/page":
 		writePage(w, "")
@@ -379,6 +386,14 @@ func (a *testApp) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		w.Write(b)
 	}
+}
+
+func (a *testApp) serveViz(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == vizPath+"ws" {
+		a.viz.Ws()(w, r)
+		return
+	}
+	a.viz.Index()(w, r)
 }
 
 // writePage writes a page that polls four times a second.

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/arl/statsviz"
+)
+
+// vizPath is where statsviz is: an app that is somebody else's, can't be changed, and draws what comes through a WebSocket.
+const vizPath = "/debug/statsviz/"
+
+func newViz(t *testing.T) *statsviz.Server {
+	t.Helper()
+	viz, err := statsviz.NewServer(statsviz.SendFrequency(100 * time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return viz
+}
+
+// draws waits until the page has drawn several messages of its WebSocket.
+func (b *tab) draws() {
+	b.t.Helper()
+	b.untilPath(vizPath)
+	b.until("the page draws", "[...document.querySelectorAll('.js-plotly-plot')].some((plot) => plot.data?.[0]?.x?.length > 3)", patience)
+}
+
+// TestAppOfOthers signs in to it behind Curfew and behind each real proxy, and goes idle where the guard is put into its page:
+// what the WebSocket brings is no activity.
+func TestAppOfOthers(t *testing.T) {
+	t.Parallel()
+	st := newStreet(t)
+	st.addUser("ines", "--lifetime", "30")
+	t.Run("Curfew", func(t *testing.T) {
+		t.Parallel()
+		s := serveHouse(t, "--upstream", st.app.URL)
+		s.addUser("ines", "--lifetime", "30")
+		b := newProfile(t).open(t, s.root(), desktop)
+		b.go_(vizPath)
+		b.signInHere("ines")
+		b.draws()
+		b.goesIdle()
+	})
+	for _, r := range recipes {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			d := st.openDoor(t, r.name)
+			b := d.open(t, newProfile(t), appHost)
+			b.go_(vizPath)
+			b.signInHere("ines")
+			b.draws()
+			if r.name == "nginx" {
+				b.goesIdle()
+			}
+		})
+	}
+}
+
+// goesIdle does nothing until the Logout dialog has come, and the sign-in page after it.
+func (b *tab) goesIdle() {
+	b.t.Helper()
+	b.untilIdle()
+	b.until("the sign-in page appears", "location.pathname === '/.curfew/signin'", 45*time.Second)
+	b.forgive()
+}
