@@ -115,15 +115,19 @@ func ActivityOf(r *http.Request) Activity {
 
 // ActivityIn is ActivityOf for a request that a proxy asks about, with its method and header.
 func ActivityIn(method string, h http.Header) Activity {
+	changes := method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
+	mode := first(h, "Sec-Fetch-Mode")
 	switch {
+	case !changes && mode != "" && mode != "navigate": // most requests, so no more is looked up
+		return Passive
 	case isPrefetch(h), first(h, PassiveHeader) != "":
 		return Passive
-	case method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions:
+	case changes:
 		return Active
 	case first(h, "Accept") == "text/event-stream":
 		return Passive
 	}
-	mode, site, dest := first(h, "Sec-Fetch-Mode"), first(h, "Sec-Fetch-Site"), first(h, "Sec-Fetch-Dest")
+	site, dest := first(h, "Sec-Fetch-Site"), first(h, "Sec-Fetch-Dest")
 	if mode == "" && site == "" && dest == "" {
 		return Active
 	}

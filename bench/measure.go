@@ -54,8 +54,10 @@ const roundTime = 25 * time.Millisecond
 
 // cost runs op on all CPUs at once for a round, and returns the nanoseconds that one call takes on one of them. The
 // clock is read once for many calls, and i differs from call to call.
-func cost(op func(worker int, i uint64)) float64 {
-	const batch = 256
+func cost(op func(worker int, i uint64)) float64 { return costBy(256, op) }
+
+// costBy is cost for what takes so long that the clock must be read more often, once for a batch.
+func costBy(batch int, op func(worker int, i uint64)) float64 {
 	workers := runtime.GOMAXPROCS(0)
 	var calls atomic.Int64
 	var wg sync.WaitGroup
@@ -68,7 +70,7 @@ func cost(op func(worker int, i uint64)) float64 {
 					op(w, i)
 					i++
 				}
-				calls.Add(batch)
+				calls.Add(int64(batch))
 			}
 		})
 	}

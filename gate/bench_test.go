@@ -122,7 +122,7 @@ func skipAnswer(r *bufio.Reader) (status string, err error) {
 // TestMemoryOfStreams opens event streams and lets them idle. What client and app hold, which are in this process too, is
 // measured by itself and not counted.
 func TestMemoryOfStreams(t *testing.T) {
-	const streams, most = 1000, 48 << 10
+	const streams, most = 1000, 40 << 10
 	app := idleApp(t)
 	f := newFront(t, nil, frontOptions{app: App{Upstream: &url.URL{Scheme: "http", Host: app}}})
 	open := func(address string) int {

@@ -39,9 +39,12 @@ func appCookies(lines []string) string {
 	if len(lines) == 1 && !mayHoldOurs(lines[0]) {
 		return lines[0]
 	}
-	var kept []string
+	var room [8]string // enough for most, and on the stack
+	kept := room[:0]
 	for _, line := range lines {
-		for pair := range strings.SplitSeq(line, ";") {
+		for line != "" {
+			var pair string
+			pair, line, _ = strings.Cut(line, ";")
 			name, _, _ := strings.Cut(pair, "=")
 			if pair = strings.TrimLeft(pair, " "); pair != "" && !isOwnCookie(name) {
 				kept = append(kept, pair)
@@ -52,20 +55,20 @@ func appCookies(lines []string) string {
 }
 
 // mayHoldOurs is a quick look that is wrong on one side only: each name of ours has "few" in it.
-func mayHoldOurs(line string) bool {
-	for {
-		i := strings.IndexAny(line, "fF")
-		if i < 0 {
-			return false
-		}
-		if line = line[i+1:]; len(line) >= 2 && line[0]|0x20 == 'e' && line[1]|0x20 == 'w' {
+func mayHoldOurs(s string) bool {
+	for i := range len(s) - 2 {
+		if s[i]|0x20 == 'f' && s[i+1]|0x20 == 'e' && s[i+2]|0x20 == 'w' {
 			return true
 		}
 	}
+	return false
 }
 
 // isOwnCookie reports whether some server may read a name as one of ours.
 func isOwnCookie(name string) bool {
+	if !mayHoldOurs(name) {
+		return false
+	}
 	name = strings.TrimFunc(name, isPadding)
 	for _, prefix := range []string{"__Host-", "__Secure-"} {
 		if hasFold(name, prefix) {

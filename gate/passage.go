@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,39 +98,6 @@ func (q *passage) rewrite(in, out *http.Request) {
 func (q *passage) answer(res *http.Response) {
 	if cookies := res.Header["Set-Cookie"]; len(cookies) > 0 {
 		res.Header["Set-Cookie"] = slices.DeleteFunc(cookies, setsOwnCookie)
-	}
-}
-
-// streamBuffer is for an event stream, whose messages are short.
-const streamBuffer = 1 << 10
-
-// takeStream takes an event stream, which idles most of its time, out of ReverseProxy's hands. There it would hold twice the memory.
-func (q *passage) takeStream(res *http.Response) {
-	if q.request.Method == http.MethodHead || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") || len(res.Trailer) > 0 {
-		return
-	}
-	q.stream = res.Body
-	res.Body = http.NoBody
-}
-
-// pump sends the stream on until its end. Where it breaks off, so does the answer, or it would look whole.
-func (q *passage) pump() {
-	defer q.stream.Close()
-	b := make([]byte, streamBuffer)
-	err := q.FlushError()
-	for err == nil {
-		var n int
-		n, err = q.stream.Read(b)
-		if n > 0 {
-			if _, werr := q.Write(b[:n]); werr != nil {
-				err = werr
-			} else if ferr := q.FlushError(); ferr != nil {
-				err = ferr
-			}
-		}
-	}
-	if err != io.EOF {
-		panic(http.ErrAbortHandler)
 	}
 }
 

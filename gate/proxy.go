@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -121,11 +122,18 @@ func (p *proxy) way(app *App) *httputil.ReverseProxy {
 }
 
 // dial returns how an app is reached.
-func dial(upstream *url.URL) (target url.URL, transport *http.Transport) {
+func dial(upstream *url.URL) (target url.URL, transport http.RoundTripper) {
 	target = *upstream
 	dialer := &net.Dialer{Timeout: dialTimeout}
+	connect := dialer.DialContext
+	if upstream.Scheme == "unix" {
+		target = url.URL{Scheme: "http", Host: "localhost"}
+		connect = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", upstream.Path)
+		}
+	}
 	transport = &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext:            connect,
 		TLSHandshakeTimeout:    dialTimeout,
 		IdleConnTimeout:        idleTimeout,
 		ExpectContinueTimeout:  continueTimeout,
@@ -136,11 +144,9 @@ func dial(upstream *url.URL) (target url.URL, transport *http.Transport) {
 		DisableCompression:     true, // what the client and the app agree on is theirs
 		ForceAttemptHTTP2:      true,
 	}
-	if upstream.Scheme == "unix" {
-		target = url.URL{Scheme: "http", Host: "localhost"}
-		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "unix", upstream.Path)
-		}
+	if _, plain := canonicalHost(target.Host); target.Scheme == "http" && plain { // http.Transport knows other names too
+		address := net.JoinHostPort(target.Hostname(), cmp.Or(target.Port(), "80"))
+		transport = &streams{connect, address, transport}
 	}
 	return target, transport
 }

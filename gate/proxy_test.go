@@ -403,29 +403,6 @@ func TestSlowAndLarge(t *testing.T) {
 	}
 }
 
-func TestEventStream(t *testing.T) {
-	next := make(chan string)
-	f := newFront(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		w.(http.Flusher).Flush()
-		for e := range next {
-			fmt.Fprintf(w, "data: %s\n\n", e)
-			w.(http.Flusher).Flush()
-		}
-	}), frontOptions{})
-	resp := f.do(f.request(http.MethodGet, "/", nil, f.amara)) // its headers come before any event
-	lines := bufio.NewReader(resp.Body)
-	for i := range 6 { // longer than the server's limits
-		next <- fmt.Sprint(i)
-		if line, err := lines.ReadString('\n'); err != nil || line != fmt.Sprintf("data: %d\n", i) {
-			t.Fatalf("event %d: %q, %v", i, line, err)
-		}
-		lines.ReadString('\n')
-		time.Sleep(100 * time.Millisecond)
-	}
-	close(next)
-}
-
 func TestSignedOut(t *testing.T) {
 	var reached int
 	f := newFront(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached++ }), frontOptions{})
@@ -607,7 +584,7 @@ func TestCut(t *testing.T) {
 				defer func() { gone <- r.URL.Path }()
 				began <- r.URL.Path
 				switch r.URL.Path {
-				case "/events":
+				case "/events", "/source":
 					w.Header().Set("Content-Type", "text/event-stream")
 					w.(http.Flusher).Flush()
 					<-r.Context().Done()
@@ -643,11 +620,12 @@ func TestCut(t *testing.T) {
 			for _, path := range []string{"/events", "/download", "/late"} {
 				go follow(path, f.request(http.MethodGet, path, nil, f.amara))
 			}
+			go follow("/source", f.askStream("/source"))
 			go follow("/unread", f.request(http.MethodGet, "/unread", nil, f.amara))
 			go follow("/upload", f.request(http.MethodPost, "/upload", body, f.amara))
 			go upload.Write(make([]byte, 1<<20))
 			others := f.do(f.request(http.MethodGet, "/events", nil, f.mia))
-			for range 6 {
+			for range 7 {
 				<-began
 			}
 			time.Sleep(400 * time.Millisecond) // a look or two, and the server's limits
@@ -658,7 +636,7 @@ func TestCut(t *testing.T) {
 			}
 			f.end()
 			late := time.After(patience)
-			for range 4 {
+			for range 5 {
 				select {
 				case err := <-errs:
 					if strings.HasSuffix(err.Error(), "<nil>") || strings.Contains(err.Error(), "%!w") {
@@ -668,7 +646,7 @@ func TestCut(t *testing.T) {
 					t.Fatal("something goes on after a second")
 				}
 			}
-			for range 5 {
+			for range 6 {
 				select {
 				case <-gone:
 				case <-late:
