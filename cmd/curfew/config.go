@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
 	"github.com/curfewhq/curfew/gate"
 )
 
@@ -117,8 +119,8 @@ func (c config) apps(forwardAuth bool) (apps []gate.App, key string, err error) 
 		for j, r := range a.Rules {
 			app.Rules = append(app.Rules, r.rule())
 			err := app.Check()
-			if err == nil && r.Access.word == "any" && len(r.Roles)+len(r.Users) > 0 {
-				err = &curfew.Error{Code: curfew.CodeInvalid, Field: "access", Message: "is either any or for some roles and users"}
+			if err == nil {
+				err = r.check()
 			}
 			if err != nil {
 				return nil, fmt.Sprintf("app[%d].rule[%d].%s", i, j, fieldOf(err)), unnamed(err)
@@ -127,6 +129,29 @@ func (c config) apps(forwardAuth bool) (apps []gate.App, key string, err error) 
 		apps = append(apps, app)
 	}
 	return apps, "", nil
+}
+
+// check finds what would be followed, but means something else than whoever wrote it thinks.
+func (r ruleConfig) check() error {
+	wrong := func(field, format string, args ...any) error {
+		return &curfew.Error{Code: curfew.CodeInvalid, Field: field, Message: fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case strings.Contains(r.Path, "*"):
+		return wrong("path", "%q must be without *: a rule is for all that is below its path anyway", r.Path)
+	case r.Roles != nil && len(r.Roles) == 0:
+		return wrong("roles", `is empty; to let any account in, leave it out`)
+	case r.Users != nil && len(r.Users) == 0:
+		return wrong("users", `is empty; to let any account in, leave it out`)
+	case r.Access.word == "any" && len(r.Roles)+len(r.Users) > 0:
+		return wrong("access", "is either any or for some roles and users")
+	}
+	for _, role := range r.Roles {
+		if !slices.Contains(account.Roles, account.Role(role)) {
+			return wrong("roles", "%q is not a role; those are admin, auditor and user", role)
+		}
+	}
+	return nil
 }
 
 func (r ruleConfig) rule() gate.Rule {

@@ -76,6 +76,10 @@ func TestConfigMistakes(t *testing.T) {
 		"public for some": {app + "[[app.rule]]\npath = \"/a\"\naccess = \"public\"\nroles = [\"admin\"]\n", ":5: app[0].rule[0].access: is either public"},
 		"any for some":    {app + "[[app.rule]]\npath = \"/a\"\naccess = \"any\"\nusers = [\"mia\"]\n", ":5: app[0].rule[0].access: is either any"},
 		"empty role":      {app + "[[app.rule]]\npath = \"/a\"\nroles = [\"\"]\n", ":5: app[0].rule[0].roles: must not be empty"},
+		"no such role":    {app + "[[app.rule]]\npath = \"/a\"\nroles = [\"admn\"]\n", ":5: app[0].rule[0].roles: \"admn\" is not a role"},
+		"no roles":        {app + "[[app.rule]]\npath = \"/a\"\nroles = []\n", ":5: app[0].rule[0].roles: is empty"},
+		"no users":        {app + "[[app.rule]]\npath = \"/a\"\nroles = [\"admin\"]\nusers = []\n", ":6: app[0].rule[0].users: is empty"},
+		"wildcard":        {app + "[[app.rule]]\npath = \"/a/*\"\n", ":4: app[0].rule[0].path: \"/a/*\" must be without *"},
 		"bad proxy":       {"trusted_proxies = [\n\"10.0.0.0/99\"]\n", ":2: "},
 		"key twice":       {app + "upstream = \"http://a\"\n", ":3: "},
 	} {
