@@ -93,7 +93,11 @@ func decodeError(file string, err error) error {
 	}
 	if e, ok := errors.AsType[*toml.DecodeError](err); ok {
 		line, _ := e.Position()
-		return configError(file, line, strings.Join(e.Key(), "."), strings.TrimPrefix(e.Error(), "toml: "))
+		message, _, _ := strings.Cut(strings.TrimPrefix(e.Error(), "toml: "), " into struct field ")
+		if kind, ok := strings.CutPrefix(message, "cannot decode TOML "); ok {
+			message = "must not be a TOML " + kind
+		}
+		return configError(file, line, strings.Join(e.Key(), "."), message)
 	}
 	return usage(file + ": " + err.Error())
 }

@@ -64,7 +64,7 @@ func TestConfigMistakes(t *testing.T) {
 		"no TOML":         {"[[app]\n", ":1: "},
 		"unknown key":     {app + "upsteam = 1\n", ":3: app.upsteam: is not a key"},
 		"unknown in rule": {app + "[[app.rule]]\npath = \"/a\"\nrole = []\n", ":5: app.rule.role: is not a key"},
-		"wrong kind":      {app + "guard = \"no\"\n", ":3: app.guard: "},
+		"wrong kind":      {app + "guard = \"no\"\n", ":3: app.guard: must not be a TOML string"},
 		"bad address":     {"\n[[app]]\nupstream = \"http://[\"\n", ":3: "},
 		"bad scheme":      {"\n[[app]]\nupstream = \"ftp://a\"\n", ":3: app[0].upstream: must be such as"},
 		"no upstream":     {"# apps\n[[app]]\nhost = \"a\"\n", ":2: app[0].upstream: is missing"},
