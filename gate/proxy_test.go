@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -435,6 +436,19 @@ func TestSignedOut(t *testing.T) {
 	}
 	if reached != 0 {
 		t.Errorf("%d requests reached the app", reached)
+	}
+}
+
+// TestProblemPageHasItsStyle reads what the browser checks: the policy admits the page's one style and nothing else.
+func TestProblemPageHasItsStyle(t *testing.T) {
+	w := httptest.NewRecorder()
+	refusePage(w, http.StatusForbidden, errDenied, "/signin")
+	_, rest, _ := strings.Cut(w.Body.String(), "<style>")
+	style, _, ok := strings.Cut(rest, "</style>")
+	hash := sha256.Sum256([]byte(style))
+	want := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'; "
+	if policy := w.Header().Get("Content-Security-Policy"); !ok || !strings.HasPrefix(policy, want) {
+		t.Errorf("the policy is %q, want %q", policy, want)
 	}
 }
 

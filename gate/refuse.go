@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"html/template"
@@ -58,7 +60,7 @@ func refuse(w http.ResponseWriter, status int, err error) {
 func refusePage(w http.ResponseWriter, status int, err error, signIn string) {
 	h := w.Header()
 	setRefused(h, status)
-	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'")
+	h.Set("Content-Security-Policy", problemPolicy)
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	p := newProblem(status, err)
@@ -77,17 +79,36 @@ func setRefused(h http.Header, status int) {
 	}
 }
 
+// problemStyle has the colours of the console and asks for nothing: whoever may not pass gets no files.
+const problemStyle = `
+html { color-scheme: light dark; font: 400 15px/1.5 system-ui, sans-serif; color: light-dark(#1a1a23, #f0f0f3); background: light-dark(#f9fafc, #0c0d11); }
+body { display: grid; min-height: 100vh; margin: 0; place-items: center; }
+main { box-sizing: border-box; width: min(400px, 100vw - 32px); padding: 28px; overflow-wrap: anywhere; border: 1px solid light-dark(#dfdfe4, #292a31); border-radius: 18px; background: light-dark(#fff, #15161c); }
+h1 { margin: 0 0 4px; font-size: 20px; font-weight: 600; }
+p { margin: 0; color: light-dark(#5a5a63, #a9a9b2); }
+p + p { margin-top: 16px; }
+a { color: light-dark(#4330c4, #a9a9ff); }
+`
+
+var problemPolicy = func() string {
+	hash := sha256.Sum256([]byte(problemStyle))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'; base-uri 'none'; form-action 'none'"
+}()
+
 var problemPage = template.Must(template.New("problem").Parse(`<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{{.Title}}</title>
+<style>` + problemStyle + `</style>
+<main>
 <h1>{{.Title}}</h1>
 <p>{{.Status}}: {{.Detail}}.</p>
 {{- if eq .Status 401}}
 <p><a href="{{.SignIn}}" target="_top">Sign in</a></p>
 {{- end}}
+</main>
 </html>
 `))
 
