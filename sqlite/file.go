@@ -12,6 +12,8 @@ import (
 
 	"github.com/pressly/goose/v3"
 	"golang.org/x/sys/unix"
+	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
 )
 
 // ErrOwned says that another process has the database open.
@@ -91,7 +93,13 @@ func hasData(path string) bool {
 	return err == nil && info.Size() > 0
 }
 
-func damaged(err error) error { return fmt.Errorf("is damaged; restore it from a backup: %w", err) }
+// damaged says that what is read is not a database of ours. A file that SQLite could not open at all has not been read.
+func damaged(err error) error {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlitelib.SQLITE_CANTOPEN {
+		return fmt.Errorf("can't be opened: %w", err)
+	}
+	return fmt.Errorf("is damaged; restore it from a backup: %w", err)
+}
 
 // lastLine is the part of a check's result that says where.
 func lastLine(s string) string { return s[strings.LastIndexByte(s, '\n')+1:] }

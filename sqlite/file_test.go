@@ -218,6 +218,18 @@ func TestEmptyFileBesideItsLog(t *testing.T) {
 	refuses(t, dir, "damaged", "curfew.db")
 }
 
+// TestUnopenedIsNotDamaged has a database that SQLite can't open for what is beside it: nobody should restore a backup for that.
+func TestUnopenedIsNotDamaged(t *testing.T) {
+	dir := filled(t)
+	if err := os.Mkdir(filepath.Join(dir, "curfew.db-wal"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, err := sqlite.Open(t.Context(), dir, sqlite.Options{})
+	if err == nil || !strings.Contains(err.Error(), "can't be opened") || strings.Contains(err.Error(), "damaged") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestLinkedDatabase has a link to a database of another folder, which that folder's owner would not notice, and to nothing.
 func TestLinkedDatabase(t *testing.T) {
 	for name, target := range map[string]string{"a database": filled(t), "nothing": t.TempDir()} {
