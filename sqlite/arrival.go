@@ -145,9 +145,12 @@ type liveRow struct {
 
 const keyColumns = "seq, ends_at, id, hash, user_id"
 
-func scanRow(s scanner) (r liveRow, err error) {
+func scanRow(s scanner) (liveRow, error) { return scanRowAnd(s) }
+
+// scanRowAnd scans keyColumns, and what comes after them.
+func scanRowAnd(s scanner, more ...any) (r liveRow, err error) {
 	var hash []byte
-	err = s.Scan(&r.seq, &r.endsAt, &r.ID, &hash, &r.User)
+	err = s.Scan(append([]any{&r.seq, &r.endsAt, &r.ID, &hash, &r.User}, more...)...)
 	copy(r.Hash[:], hash)
 	return r, err
 }

@@ -2,12 +2,16 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pressly/goose/v3"
 
 	"github.com/curfewhq/curfew"
 )
@@ -94,9 +98,22 @@ func NoChores(t testing.TB, db *DB) {
 	}
 }
 
+// SetSteps sets how many rows move when everybody ends and in each step after that, and with how many live ones the others are not
+// deleted all at once.
+func SetSteps(t testing.TB, db *DB, first, step, stay int) {
+	t.Helper()
+	err := db.writer.write(context.Background(), fromMilli(0), func(t *tx) error {
+		t.pace.first, t.pace.step, t.pace.stay = first, step, stay
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Chore does a step of that work.
 func Chore(db *DB) error {
-	return db.writer.write(context.Background(), fromMilli(0), (*tx).chore)
+	return db.writer.write(context.Background(), fromMilli(0), func(t *tx) error { return t.chore(t.pace.step) })
 }
 
 // Chores is how much is left of that work.
@@ -147,4 +164,33 @@ func PlanOfCount(t *testing.T, db *DB) (steps []string) {
 		t.Fatalf("the plan is %q, %v", steps, err)
 	}
 	return steps
+}
+
+// NewestMigration is the schema of this program.
+func NewestMigration() int64 { return newestMigration() }
+
+// Former makes a database of a former schema, and runs statements in it.
+func Former(t *testing.T, dir string, schema int64, statements ...string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", dsn(filepath.Join(dir, FileName), "rwc", "journal_mode(WAL)"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	files, err := fs.Sub(migrations, "migration")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.UpTo(t.Context(), schema); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range statements {
+		if _, err := db.ExecContext(t.Context(), s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
 }

@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"errors"
 	"slices"
+	"strings"
 
 	"github.com/curfewhq/curfew"
 )
@@ -13,7 +15,12 @@ type fence struct {
 	upto   int64 // session.seq
 	but    curfew.SessionID
 	ending curfew.Ending
+	copied copied
 }
+
+// copied is how far the indexed rows behind a fence are in history, in the order of persons. One index of history after another
+// then grows at its end, where in the order of the starts each row would be on a page of its own.
+type copied struct{ person, seq int64 }
 
 func (f fence) ends(seq int64, id curfew.SessionID) bool { return seq <= f.upto && id != f.but }
 
@@ -44,14 +51,14 @@ func (fs fences) args() []any {
 
 // loadFences finds those that the last process has not finished.
 func (t *tx) loadFences() error {
-	rows, err := t.query("SELECT id, upto, but, reason, by_user, by_name, by_session, at FROM fence ORDER BY id")
+	rows, err := t.query("SELECT id, upto, but, reason, by_user, by_name, by_session, at, copied_person, copied_seq FROM fence ORDER BY id")
 	if err != nil {
 		return err
 	}
 	all, err := scanAll(rows, func(s scanner) (f fence, err error) {
 		var at int64
 		e := &f.ending
-		err = s.Scan(&f.id, &f.upto, &f.but, &e.Reason, &e.By.User, &e.By.Name, &e.By.Session, &at)
+		err = s.Scan(&f.id, &f.upto, &f.but, &e.Reason, &e.By.User, &e.By.Name, &e.By.Session, &at, &f.copied.person, &f.copied.seq)
 		e.At = fromMilli(at)
 		return f, err
 	})
@@ -69,10 +76,7 @@ func (t *tx) setFences(fs fences) {
 
 // fence ends all live sessions but one, which is live itself, as e says.
 func (t *tx) fence(but curfew.SessionID, e curfew.Ending) error {
-	f := fence{but: but, ending: e}
-	if err := t.queryRow("SELECT ifnull(max(seq), 0) FROM session", nil, &f.upto); err != nil {
-		return err
-	}
+	f := fence{upto: t.lastSeq, but: but, ending: e}
 	res, err := t.exec("INSERT INTO fence (upto, but, reason, by_user, by_name, by_session, at) VALUES (?,?,?,?,?,?,?)",
 		f.upto, string(f.but), string(e.Reason), string(e.By.User), e.By.Name, string(e.By.Session), milli(e.At))
 	if err != nil {
@@ -85,23 +89,132 @@ func (t *tx) fence(but curfew.SessionID, e curfew.Ending) error {
 	return nil
 }
 
-// moveFenced moves up to most sessions that the first fence ends to history. The fence that ends nobody any more goes.
+// moveFenced does a step of what the first fence has left to do, of up to most rows: those in no index move to history, the others are
+// copied there, and then deleted. The fence that ends nobody any more goes.
 func (t *tx) moveFenced(most int) error {
-	f := t.fences[0]
-	rows, err := t.query("SELECT "+keyColumns+" FROM session WHERE seq <= ? AND id <> ? ORDER BY seq LIMIT ?", f.upto, string(f.but), most)
-	if err != nil {
-		return err
+	for _, stage := range []func(f fence, most int) (n int, err error){t.moveArrived, t.copyIndexed, t.clearCopied} {
+		n, err := stage(t.fences[0], most)
+		if err != nil {
+			return err
+		}
+		if most -= n; most == 0 {
+			return nil
+		}
 	}
-	found, err := scanAll(rows, scanRow)
-	if err != nil {
-		return err
-	}
-	if err := t.move(found, f.ending); err != nil || len(found) == most {
-		return err
-	}
-	if _, err := t.exec("DELETE FROM fence WHERE id = ?", f.id); err != nil {
+	if _, err := t.exec("DELETE FROM fence WHERE id = ?", t.fences[0].id); err != nil {
 		return err
 	}
 	t.setFences(t.fences[1:])
+	return nil
+}
+
+func (t *tx) moveArrived(f fence, most int) (n int, err error) {
+	rows, err := t.query("SELECT "+keyColumns+" FROM session WHERE indexed = 0 AND seq <= ? AND id <> ? ORDER BY seq LIMIT ?", f.upto, string(f.but), most)
+	if err != nil {
+		return 0, err
+	}
+	found, err := scanAll(rows, scanRow)
+	if err != nil {
+		return 0, err
+	}
+	return len(found), t.move(found, f.ending)
+}
+
+// copyIndexed copies rows to history. They stay among the live ones, where the fence ends them.
+func (t *tx) copyIndexed(f fence, most int) (n int, err error) {
+	to := f.copied
+	rows, err := t.query("SELECT "+keyColumns+", person_no FROM session INDEXED BY session_person WHERE indexed = 1 "+
+		"AND (person_no, seq) > (?, ?) AND seq <= ? AND +id <> ? ORDER BY person_no, seq LIMIT ?",
+		to.person, to.seq, f.upto, string(f.but), most)
+	if err != nil {
+		return 0, err
+	}
+	found, err := scanAll(rows, func(s scanner) (liveRow, error) {
+		r, err := scanRowAnd(s, &to.person)
+		to.seq = r.seq
+		return r, err
+	})
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	if err := t.record(found, f.ending, func([]liveRow) error { return nil }); err != nil {
+		return 0, err
+	}
+	return len(found), t.setCopied(to)
+}
+
+// setCopied remembers how far the rows behind the first fence are copied.
+func (t *tx) setCopied(to copied) error {
+	f := t.fences[0]
+	if _, err := t.exec("UPDATE fence SET copied_person = ?, copied_seq = ? WHERE id = ?", to.person, to.seq, f.id); err != nil {
+		return err
+	}
+	f.copied = to
+	t.setFences(append(fences{f}, t.fences[1:]...))
+	return nil
+}
+
+// clearCopied deletes the rows that are copied. If nearly all are, the whole table is emptied at once, which is hundreds of times quicker than
+// taking each row out of each index, and those that stay are put back.
+func (t *tx) clearCopied(f fence, most int) (n int, err error) {
+	rows, err := t.query("SELECT "+keyColumns+" FROM session WHERE seq <= ? AND id <> ? ORDER BY seq LIMIT ?", f.upto, string(f.but), most)
+	if err != nil {
+		return 0, err
+	}
+	found, err := scanAll(rows, scanRow)
+	if err != nil || len(found) < most {
+		return len(found), errors.Join(err, inPieces(found, t.drop))
+	}
+	staying, err := t.survivors(f, t.pace.stay+1)
+	if err != nil {
+		return 0, err
+	}
+	if staying > t.pace.stay {
+		return most, inPieces(found, t.drop)
+	}
+	return 0, t.clearAll(f)
+}
+
+// makeSurvivors makes the table for the sessions that stay while the others are deleted. It is of this connection alone.
+func (t *tx) makeSurvivors() error {
+	_, err := t.exec("CREATE TEMP TABLE survivor AS SELECT " + stored + " FROM session LIMIT 0")
+	return err
+}
+
+// stored are all columns of session that are not computed.
+const stored = "seq, indexed, person_no, device_no, " + kept
+
+// survivors counts the sessions that the fence does not end, up to most.
+func (t *tx) survivors(f fence, most int) (n int, err error) {
+	query, args := f.others("1")
+	err = t.queryRow("SELECT count(*) FROM ("+query+" LIMIT ?)", append(args, most), &n)
+	return n, err
+}
+
+// others returns a query for columns of the sessions that the fence does not end.
+func (f fence) others(columns string) (query string, args []any) {
+	var list []string
+	for _, src := range (fences{f}).live() {
+		list = append(list, "SELECT "+columns+" FROM session"+src.hint+" WHERE "+src.where)
+		args = append(args, src.args...)
+	}
+	return strings.Join(list, " UNION ALL "), args
+}
+
+// clearAll deletes all sessions but those that the fence does not end.
+func (t *tx) clearAll(f fence) error {
+	query, args := f.others(stored)
+	if _, err := t.exec("INSERT INTO survivor "+query, args...); err != nil {
+		return err
+	}
+	for _, statement := range []string{
+		"DELETE FROM session", // without a condition and a trigger, SQLite lets go of all pages at once
+		"INSERT INTO session (" + stored + ") SELECT * FROM survivor",
+		"DELETE FROM survivor",
+	} {
+		if _, err := t.exec(statement); err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -40,7 +40,7 @@ func TestSecondOwner(t *testing.T) {
 	}
 }
 
-func insert(t *testing.T, db *sqlite.DB, records ...curfew.Record) {
+func insert(t *testing.T, db curfew.Store, records ...curfew.Record) {
 	t.Helper()
 	for _, r := range records {
 		if _, err := db.Insert(t.Context(), r.Session.CreatedAt, r, 0, false); err != nil {

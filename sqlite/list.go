@@ -135,6 +135,14 @@ func (fs fences) live() []source {
 	}
 }
 
+// sources returns all live sessions.
+func (fs fences) sources() []source {
+	if len(fs) == 0 {
+		return append(fs.live(), source{where: "indexed = 1"})
+	}
+	return fs.live()
+}
+
 // Count implements curfew.Store.
 func (db *DB) Count(ctx context.Context, q curfew.Query) (n curfew.Count, err error) {
 	fences := *db.writer.tx.published.Load()
@@ -276,17 +284,26 @@ func (db *DB) History(ctx context.Context, q curfew.HistoryQuery) (curfew.Histor
 	if err != nil {
 		return curfew.HistoryPage{}, err
 	}
-	ended, err := scanAll(rows, func(row scanner) (curfew.Ended, error) {
-		r, e, err := scanEnded(row)
-		return curfew.Ended{Session: r.Session, Ending: e}, err
+	type row struct {
+		curfew.Ended
+		no int64
+	}
+	found, err := scanAll(rows, func(s scanner) (row, error) {
+		var no int64
+		r, e, err := scanEnded(s, &no)
+		return row{curfew.Ended{Session: r.Session, Ending: e}, no}, err
 	})
 	if err != nil {
 		return curfew.HistoryPage{}, err
 	}
-	ended, prev, next := cut(ended, q.Cursor, curfew.PageSize(q.Limit), func(e curfew.Ended) curfew.Cursor {
-		return curfew.Cursor{Key: timeKey(e.Ending.At), ID: e.Session.ID}
+	var page curfew.HistoryPage
+	found, page.Prev, page.Next = cut(found, q.Cursor, curfew.PageSize(q.Limit), func(r row) curfew.Cursor {
+		return curfew.Cursor{Key: fmt.Sprintf("%d/%s", r.no, timeKey(r.Ending.At)), ID: r.Session.ID}
 	})
-	return curfew.HistoryPage{Ended: ended, Prev: prev, Next: next}, nil
+	for _, r := range found {
+		page.Ended = append(page.Ended, r.Ended)
+	}
+	return page, nil
 }
 
 // pastQuery returns the query for history from the cursor on, or nothing if no entry can match.
@@ -315,10 +332,18 @@ func pastQuery(ctx context.Context, view *sql.Tx, q curfew.HistoryQuery, rare in
 		c.add(ended+" < ?", milli(q.Until))
 	}
 	o := order{desc: true, back: q.Cursor.Back}
-	if ms, err := strconv.ParseInt(q.Cursor.Key, 10, 64); err == nil && q.Cursor.ID != "" {
-		c.add("("+ended+", id) "+o.sign()+" (?, ?)", ms, string(q.Cursor.ID))
+	if at, no, ok := pastPlace(q.Cursor); ok {
+		c.add("("+ended+", no) "+o.sign()+" (?, ?)", at, no)
 	}
-	return "SELECT " + kept + ", reason, by_user, by_name, by_session, ended_at FROM history" + c.where() + o.by(ended, "id"), c.args(), nil
+	return "SELECT no, " + kept + ", reason, by_user, by_name, by_session, ended_at FROM history" + c.where() + o.by(ended, "no"), c.args(), nil
+}
+
+// pastPlace is where a cursor stands in history. For a stranger's invention, as for none, it reports false.
+func pastPlace(cur curfew.Cursor) (at, no int64, ok bool) {
+	first, second, _ := strings.Cut(cur.Key, "/")
+	no, err := strconv.ParseInt(first, 10, 64)
+	at, err2 := strconv.ParseInt(second, 10, 64)
+	return at, no, cur.ID != "" && err == nil && err2 == nil
 }
 
 // order is an order of live sessions. Ties are broken by seq.

@@ -1,12 +1,14 @@
 package sqlite_test
 
 import (
+	"cmp"
 	"encoding/binary"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -201,6 +203,9 @@ func (h *powered) contents(s curfew.Store) string {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	slices.SortFunc(ended.Ended, func(a, b curfew.Ended) int { // what ended at once is in any order
+		return cmp.Or(a.Ending.At.Compare(b.Ending.At), cmp.Compare(a.Session.ID, b.Session.ID))
+	})
 	return fmt.Sprintf("clock %v\nlive %+v\nended %+v", clock, live.Records, ended.Ended)
 }
 

@@ -11,14 +11,13 @@ import (
 	"github.com/curfewhq/curfew"
 )
 
-// values are the columns of kept.
-func values(r curfew.Record) []any {
-	s := r.Session
-	return []any{
+// appendValues appends the columns of kept.
+func appendValues(to []any, r *curfew.Record) []any {
+	s := &r.Session
+	return append(to,
 		string(s.ID), r.Hash[:], string(s.User.ID), s.User.Name, s.User.FullName,
 		string(s.Credential), s.Client.Origin, s.Client.Device,
-		milli(s.CreatedAt), milli(s.AuthenticatedAt), milli(s.LastActive), s.Lifetime.Milliseconds(), s.Grace.Milliseconds(), milli(s.ExpiresAt),
-	}
+		milli(s.CreatedAt), milli(s.AuthenticatedAt), milli(s.LastActive), s.Lifetime.Milliseconds(), s.Grace.Milliseconds(), milli(s.ExpiresAt))
 }
 
 type scanner interface{ Scan(dest ...any) error }

@@ -44,7 +44,7 @@ type searched struct {
 
 var (
 	liveSessions  = searched{"session", "indexed = 1", "seq", []string{"person_no"}}
-	endedSessions = searched{"history", "1", "rowid", []string{"person_no", "by_no"}}
+	endedSessions = searched{"history", "1", "no", []string{"person_no", "by_no"}}
 )
 
 // clues returns conditions that hold for all rows that match, indexed or not.

@@ -9,6 +9,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/curfewhq/curfew"
@@ -24,45 +25,19 @@ const ofUser = "person_no IN (SELECT no FROM person WHERE user_id = ?)"
 // Insert implements curfew.Store.
 func (db *DB) Insert(ctx context.Context, now time.Time, r curfew.Record, most int, refuse bool) ([]curfew.Key, error) {
 	if most <= 0 {
-		return nil, db.writer.writeSingle(ctx, now, func(t *tx) error { return t.insert(r) })
+		return nil, db.writer.start(ctx, now, &r)
 	}
 	var replaced []curfew.Key
 	err := db.writer.write(ctx, now, func(t *tx) (err error) {
 		if replaced, err = t.makeRoom(now, r.Session.User.ID, most, refuse); err != nil {
 			return err
 		}
-		return t.insert(r)
+		return t.insert(&r)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return replaced, nil
-}
-
-func (t *tx) insert(r curfew.Record) error {
-	if t.arrivals.has(r.Key()) {
-		return fmt.Errorf("session %s: the ID or the hash was used before", r.Session.ID)
-	}
-	person, err := t.personNo(r.Session.User)
-	if err != nil {
-		return err
-	}
-	device, err := t.deviceNo(r.Session.Client.Device)
-	if err != nil {
-		return err
-	}
-	res, err := t.exec("INSERT OR FAIL INTO session ("+kept+", person_no, device_no) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-		append(values(r), person, device)...)
-	if err != nil {
-		return err
-	}
-	seq, err := res.LastInsertId()
-	if err != nil {
-		return err
-	}
-	t.arrivals.add(r.Key(), seq)
-	t.onRollback(func() { t.arrivals.remove(r.Key()) })
-	return nil
 }
 
 // makeRoom ends the user's oldest sessions, so that there are fewer than most.
@@ -235,10 +210,7 @@ func (db *DB) End(ctx context.Context, now time.Time, sel curfew.Selection, e cu
 	e.At = now
 	if sel.Due {
 		// Most rounds of a sweeper find nothing; those must not cost a commit.
-		var any bool
-		err := db.lookups.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM session WHERE indexed = 1 AND ends_at <= ?1) "+
-			"OR EXISTS (SELECT 1 FROM session WHERE indexed = 0 AND ends_at <= ?1)", milli(now)).Scan(&any)
-		if err != nil || !any {
+		if found, err := db.anyDue(ctx, now); err != nil || !found {
 			return 0, nil, err
 		}
 	}
@@ -254,6 +226,17 @@ func (db *DB) End(ctx context.Context, now time.Time, sel curfew.Selection, e cu
 		return 0, nil, err
 	}
 	return n, ended, nil
+}
+
+func (db *DB) anyDue(ctx context.Context, now time.Time) (found bool, err error) {
+	var exist []string
+	var args []any
+	for _, src := range db.writer.tx.published.Load().sources() {
+		exist = append(exist, "EXISTS (SELECT 1 FROM session"+src.hint+" WHERE "+src.where+" AND ends_at <= ?)")
+		args = append(append(args, src.args...), milli(now))
+	}
+	err = db.lookups.QueryRowContext(ctx, "SELECT "+strings.Join(exist, " OR "), args...).Scan(&found)
+	return found, err
 }
 
 func (t *tx) end(sel curfew.Selection, e curfew.Ending) (n int, ended []curfew.Key, err error) {
@@ -323,12 +306,13 @@ func (t *tx) rowsOf(user curfew.UserID, after int64) ([]liveRow, error) {
 
 // rowsDue returns live sessions whose time is over, those in the indexes first.
 func (t *tx) rowsDue(now time.Time) ([]liveRow, error) {
-	from := func(indexed int) string {
-		return fmt.Sprintf("SELECT * FROM (SELECT "+keyColumns+" FROM session WHERE indexed = %d AND ends_at <= ? AND "+beyond+
-			" ORDER BY ends_at, id LIMIT %d)", indexed, dueAtOnce)
+	var from []string
+	var args []any
+	for _, src := range t.fences.sources() {
+		from = append(from, "SELECT * FROM (SELECT "+keyColumns+" FROM session"+src.hint+" WHERE "+src.where+" AND ends_at <= ? ORDER BY ends_at, id LIMIT ?)")
+		args = append(append(args, src.args...), milli(now), dueAtOnce)
 	}
-	args := append([]any{milli(now)}, t.fences.args()...)
-	rows, err := t.query(from(1)+" UNION ALL "+from(0), append(args, args...)...)
+	rows, err := t.query(strings.Join(from, " UNION ALL "), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -356,12 +340,27 @@ func (t *tx) byIDs(ids []curfew.SessionID) ([]liveRow, error) {
 
 // move moves sessions to history: those that were due by e.At as Session.Due says, the others as e says.
 func (t *tx) move(rows []liveRow, e curfew.Ending) error {
+	t.onCommit(func() { t.arrivals.remove(keys(rows)...) })
+	return t.record(rows, e, t.drop)
+}
+
+// record writes sessions into history, a few at a time, and does with each few what comes then.
+func (t *tx) record(rows []liveRow, e curfew.Ending, then func(piece []liveRow) error) error {
 	by, err := t.byNo(e.By)
 	if err != nil {
 		return err
 	}
-	err = inPieces(rows, func(piece []liveRow) error { return t.movePiece(piece, e, by) })
-	t.onCommit(func() { t.arrivals.remove(keys(rows)...) })
+	return inPieces(rows, func(piece []liveRow) error {
+		if err := t.recordPiece(piece, e, by); err != nil {
+			return err
+		}
+		return then(piece)
+	})
+}
+
+// drop takes sessions that are in history out of the live ones.
+func (t *tx) drop(rows []liveRow) error {
+	_, err := t.exec("DELETE FROM session WHERE seq IN "+listed, seqs(rows))
 	return err
 }
 
@@ -380,8 +379,9 @@ func inPieces(rows []liveRow, f func(piece []liveRow) error) error {
 	return nil
 }
 
-func (t *tx) movePiece(rows []liveRow, e curfew.Ending, by any) error {
-	// Whoever moves rows undoes all if a statement fails, which needs nothing then to be undone by itself.
+// recordPiece writes sessions into history, and counts them as live no longer.
+func (t *tx) recordPiece(rows []liveRow, e curfew.Ending, by any) error {
+	// Whoever ends sessions undoes all if a statement fails, which needs nothing then to be undone by itself.
 	_, err := t.exec("INSERT OR FAIL INTO history ("+kept+", person_no, device_no, reason, by_user, by_name, by_session, by_no, ended_at) SELECT "+
 		kept+", person_no, device_no, "+
 		"CASE WHEN ends_at > ?1 THEN ?2 WHEN ends_at = expires_at THEN ?3 ELSE ?4 END, "+
@@ -392,22 +392,22 @@ func (t *tx) movePiece(rows []liveRow, e curfew.Ending, by any) error {
 	if err != nil {
 		return err
 	}
-	if err := t.countLive("-", "+indexed = 1 AND seq IN "+listed, seqs(rows)); err != nil {
-		return err
-	}
-	_, err = t.exec("DELETE FROM session WHERE seq IN "+listed, seqs(rows))
-	return err
+	return t.countLive("-", "+indexed = 1 AND seq IN "+listed, seqs(rows))
 }
 
 // countLiveAt counts the live sessions that are not due.
 func (t *tx) countLiveAt(now time.Time) (n int, err error) {
-	indexed, args := "SELECT ifnull(sum(live), 0) - (SELECT count(*) FROM session WHERE indexed = 1 AND ends_at <= ?) FROM person", []any{milli(now)}
-	if len(t.fences) > 0 { // then the sums have those in them that still move
-		indexed = "SELECT count(*) FROM session WHERE indexed = 1 AND ends_at > ? AND " + beyond
-		args = append(args, t.fences.args()...)
+	var count []string
+	var args []any
+	for _, src := range t.fences.live() {
+		count = append(count, "(SELECT count(*) FROM session"+src.hint+" WHERE "+src.where+" AND ends_at > ?)")
+		args = append(append(args, src.args...), milli(now))
 	}
-	args = append(append(args, milli(now)), t.fences.args()...)
-	err = t.queryRow("SELECT ("+indexed+") + (SELECT count(*) FROM session WHERE indexed = 0 AND ends_at > ? AND "+beyond+")", args, &n)
+	if len(t.fences) == 0 {
+		count = append(count, "(SELECT sessions FROM total) - (SELECT count(*) FROM session WHERE indexed = 1 AND ends_at <= ?)")
+		args = append(args, milli(now))
+	}
+	err = t.queryRow("SELECT "+strings.Join(count, " + "), args, &n)
 	return n, err
 }
 

@@ -32,18 +32,14 @@ type writer struct {
 // groupSize is how many changes one transaction takes at most, so that nobody waits for more than those.
 const groupSize = 512
 
-// jobsAtOnce is how many jobs are done before others may run in between. The scheduler lets a goroutine run for 10 ms, and
-// looks for timers and network input only between two.
-const jobsAtOnce = 16
-
 // job is a change and its outcome.
 type job struct {
-	now    time.Time
-	do     func(*tx) error
-	single bool        // do changes by one statement at most
-	taken  atomic.Bool // by the writer, to do it, or by who asked, to withdraw it
-	err    error
-	done   chan struct{}
+	now   time.Time
+	do    func(*tx) error
+	start *curfew.Record // instead of do: the session starts
+	taken atomic.Bool    // by the writer, to do it, or by who asked, to withdraw it
+	err   error
+	done  chan struct{}
 }
 
 var errClosed = &curfew.Error{Code: curfew.CodeUnavailable, Message: "the database is closed, or its disk has failed"}
@@ -70,9 +66,9 @@ func (w *writer) write(ctx context.Context, now time.Time, do func(*tx) error) e
 	return w.await(ctx, &job{now: now, do: do, done: make(chan struct{})})
 }
 
-// writeSingle is write for a change by a single statement, which undoes itself.
-func (w *writer) writeSingle(ctx context.Context, now time.Time, do func(*tx) error) error {
-	return w.await(ctx, &job{now: now, do: do, single: true, done: make(chan struct{})})
+// start is write for a session that starts, which goes together with others that do.
+func (w *writer) start(ctx context.Context, now time.Time, r *curfew.Record) error {
+	return w.await(ctx, &job{now: now, start: r, done: make(chan struct{})})
 }
 
 func (w *writer) await(ctx context.Context, j *job) error {
@@ -114,12 +110,14 @@ func (w *writer) close() error {
 type pace struct {
 	first    int           // rows that move at once when everybody ends, so that for a few the history is complete
 	step     int           // rows at once, later
+	busy     int           // arrivals at once, while changes keep coming
 	delay    time.Duration // after the last change
 	every    time.Duration // while changes keep coming
 	arrivals int           // with more than these, a step after each group of changes
+	stay     int           // with more live sessions than these, the table of the ended ones is not emptied whole
 }
 
-var usualPace = pace{first: 100, step: 250, delay: 20 * time.Millisecond, every: time.Second, arrivals: 200_000}
+var usualPace = pace{first: 100, step: 250, busy: 50, stay: 5000, delay: 20 * time.Millisecond, every: time.Second, arrivals: 200_000}
 
 func (w *writer) run() {
 	defer close(w.idle)
@@ -130,13 +128,14 @@ func (w *writer) run() {
 		if w.tx.hasChores() {
 			pause = time.After(delay)
 		}
+		step := w.tx.pace.step
 		select {
 		case j := <-w.jobs:
 			if !w.commit(w.group(j)) {
 				return
 			}
 			delay = w.tx.pace.delay
-			if !w.tx.hasChores() || time.Since(last) < w.tx.pace.every && w.tx.arrivals.len() < w.tx.pace.arrivals {
+			if step = w.tx.due(last); step == 0 {
 				continue
 			}
 		case <-pause:
@@ -148,7 +147,7 @@ func (w *writer) run() {
 			}
 			return
 		}
-		chore := &job{do: (*tx).chore, done: make(chan struct{})}
+		chore := &job{do: func(t *tx) error { return t.chore(step) }, done: make(chan struct{})}
 		if !w.commit([]*job{chore}) {
 			return
 		}
@@ -217,6 +216,7 @@ type tx struct {
 	statements map[string]*sql.Stmt
 	pace       pace
 	arrivals   *arrivals
+	lastSeq    int64 // the highest session.seq that was ever given in this process
 	names      names
 	fences     fences
 	published  atomic.Pointer[fences] // those that are committed
@@ -226,7 +226,7 @@ type tx struct {
 
 func newTx(conn *sql.Conn) (*tx, error) {
 	t := &tx{conn: conn, statements: map[string]*sql.Stmt{}, pace: usualPace, names: newNames()}
-	err := errors.Join(t.loadArrivals(), t.loadFences())
+	err := errors.Join(t.loadArrivals(), t.loadFences(), t.loadLastSeq(), t.makeSurvivors())
 	t.committed()
 	return t, err
 }
@@ -253,14 +253,26 @@ func (t *tx) rolledBack(to mark) {
 	t.commits, t.rollbacks = t.commits[:to.commits], t.rollbacks[:to.rollbacks]
 }
 
+// due returns how many rows of the work that nobody waits for must go between changes that keep coming, when some were done last.
+func (t *tx) due(last time.Time) int {
+	overdue := time.Since(last) >= t.pace.every
+	switch {
+	case t.arrivals.len() >= t.pace.arrivals, overdue && len(t.fences) > 0:
+		return t.pace.step
+	case overdue && t.hasChores():
+		return t.pace.busy
+	}
+	return 0
+}
+
 func (t *tx) hasChores() bool { return len(t.fences) > 0 || t.arrivals.len() > 0 }
 
-// chore does a step of the work that nobody waits for.
-func (t *tx) chore() error {
+// chore does a step of the work that nobody waits for: up to so many rows.
+func (t *tx) chore(step int) error {
 	if len(t.fences) > 0 {
-		return t.moveFenced(t.pace.step)
+		return t.moveFenced(step)
 	}
-	return t.index(t.pace.step)
+	return t.index(step)
 }
 
 // group does jobs in one transaction. An error means that none of them happened.
@@ -268,25 +280,11 @@ func (t *tx) group(jobs []*job) error {
 	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	var latest time.Time
-	changed := false
-	for i, j := range jobs {
-		if i%jobsAtOnce == jobsAtOnce-1 {
-			runtime.Gosched()
-		}
-		if !j.taken.CompareAndSwap(false, true) {
-			continue
-		}
-		if err := t.do(j, len(jobs) == 1); err != nil {
-			return errors.Join(err, t.rollback())
-		}
-		if j.err == nil {
-			changed = true
-			if j.now.After(latest) {
-				latest = j.now
-			}
-		}
+	jobs = take(jobs)
+	if err := t.doAll(jobs); err != nil {
+		return errors.Join(err, t.rollback())
 	}
+	latest, changed := latestOf(jobs)
 	if !changed { // a group of failures needs no sync
 		return t.rollback()
 	}
@@ -300,10 +298,49 @@ func (t *tx) group(jobs []*job) error {
 	return nil
 }
 
+// take returns the jobs that nobody has withdrawn.
+func take(jobs []*job) []*job {
+	return slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return !j.taken.CompareAndSwap(false, true) })
+}
+
+// latestOf returns the latest time of a change that was made, if any was.
+func latestOf(jobs []*job) (latest time.Time, changed bool) {
+	for _, j := range jobs {
+		if j.err == nil {
+			changed = true
+			if j.now.After(latest) {
+				latest = j.now
+			}
+		}
+	}
+	return latest, changed
+}
+
+// doAll does the jobs, those at once that can be. The error is one that the group can't survive.
+func (t *tx) doAll(jobs []*job) error {
+	alone := len(jobs) == 1
+	for len(jobs) > 0 {
+		n := starts(jobs)
+		var err error
+		if n > 0 {
+			err = t.startAll(jobs[:n])
+		} else {
+			n, err = 1, t.do(jobs[0], alone)
+		}
+		if err != nil {
+			return err
+		}
+		if jobs = jobs[n:]; len(jobs) > 0 {
+			runtime.Gosched()
+		}
+	}
+	return nil
+}
+
 // do does a job wholly or not at all. The error is one that the group can't survive. A job that is alone in its group is
-// undone with it, and one that does a single statement by that.
+// undone with it.
 func (t *tx) do(j *job, alone bool) error {
-	if j.single || alone {
+	if alone {
 		return t.attempt(j)
 	}
 	if _, err := t.exec("SAVEPOINT job"); err != nil {
@@ -326,12 +363,15 @@ func (t *tx) attempt(j *job) error {
 	if j.err = j.do(t); j.err == nil {
 		return nil
 	}
-	if primaryCode(j.err) == sqlitelib.SQLITE_FULL || isFatal(j.err) {
+	if endsGroup(j.err) {
 		return j.err
 	}
 	t.rolledBack(before)
 	return nil
 }
+
+// endsGroup reports whether after the error the whole transaction has to be rolled back, or already is.
+func endsGroup(err error) bool { return primaryCode(err) == sqlitelib.SQLITE_FULL || isFatal(err) }
 
 // rollback ends the transaction, unless SQLite has already done so.
 func (t *tx) rollback() error {

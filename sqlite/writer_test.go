@@ -233,3 +233,43 @@ func TestFailedDisk(t *testing.T) {
 		t.Errorf("Count = %+v, %v; want none", n, err)
 	}
 }
+
+// TestStartsTogether starts sessions by one statement, in the middle of which is one whose ID has been used: it alone fails.
+func TestStartsTogether(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, dir)
+	insert(t, db, storetest.Record("s05", "mia", 0))
+	if _, _, err := db.End(t.Context(), storetest.T0, curfew.Selection{All: true}, curfew.Ending{Reason: curfew.ReasonTerminated}); err != nil {
+		t.Fatal(err)
+	}
+	for fences, _ := sqlite.Chores(db); fences > 0; fences, _ = sqlite.Chores(db) {
+		time.Sleep(time.Millisecond)
+	}
+	release, _ := sqlite.Hold(t.Context(), db)
+	var wg sync.WaitGroup
+	errs := make([]error, 13)
+	for i := range errs {
+		wg.Go(func() {
+			_, errs[i] = db.Insert(context.Background(), storetest.T0, storetest.Record(fmt.Sprintf("s%02d", i), "amara", 0), 0, false)
+		})
+	}
+	for sqlite.Waiting(db) < len(errs) {
+		time.Sleep(time.Millisecond)
+	}
+	release()
+	wg.Wait()
+	for i, err := range errs {
+		if (err != nil) != (i == 5) {
+			t.Errorf("s%02d: %v", i, err)
+		}
+	}
+	for _, db := range []*sqlite.DB{db, open(t, copyDatabase(t, dir))} {
+		page, err := db.List(t.Context(), curfew.Query{Now: storetest.T0})
+		if err != nil || len(page.Records) != len(errs)-1 {
+			t.Errorf("%d live, %v; want %d", len(page.Records), err, len(errs)-1)
+		}
+		if r, err := db.Find(t.Context(), nil, "s05"); err != nil || r.Ending == nil {
+			t.Errorf("the one that had ended is %+v, %v", r, err)
+		}
+	}
+}
