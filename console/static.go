@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 )
 
 //go:generate go run ../internal/vendored -root ..
@@ -32,7 +33,8 @@ type asset struct {
 	gzipped []byte // nil where it would not be smaller
 }
 
-func loadAssets() assets {
+// loadAssets compresses them all, and so does it once for however many consoles a process has.
+var loadAssets = sync.OnceValue(func() assets {
 	a := assets{files: map[string]asset{}}
 	sum := sha256.New()
 	err := fs.WalkDir(staticFiles, "static", func(name string, d fs.DirEntry, err error) error {
@@ -50,7 +52,7 @@ func loadAssets() assets {
 	}
 	a.hash = hex.EncodeToString(sum.Sum(nil)[:8])
 	return a
-}
+})
 
 func newAsset(name string, b []byte) asset {
 	f := asset{kind: kindOf(name), body: b}

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -98,13 +100,48 @@ func (s *server) addUser(name string, args ...string) {
 // serveHouse runs a server with the accounts of most tests: amara is admin, otto auditor, arslan, mia and noor are users.
 func serveHouse(t *testing.T, args ...string) *server {
 	t.Helper()
-	s := serve(t, t.TempDir(), args...)
+	data := t.TempDir()
+	buildOnce.Do(func() { built = build(t) })
+	if built == nil {
+		t.Fatal("no accounts: the first test that wants them failed")
+	}
+	for name, content := range built {
+		if err := os.WriteFile(filepath.Join(data, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return serve(t, data, args...)
+}
+
+// built is the data folder that all these begin with: hashing five passwords for each test takes long.
+var (
+	buildOnce sync.Once
+	built     map[string][]byte
+)
+
+func build(t *testing.T) map[string][]byte {
+	t.Helper()
+	s := serve(t, t.TempDir())
 	s.addUser("amara", "--role", "admin", "--full-name", "Amara Okafor")
 	s.addUser("otto", "--role", "auditor", "--full-name", "Otto Lind")
 	s.addUser("arslan", "--full-name", "Emre Arslan")
 	s.addUser("mia", "--full-name", "Mia Chen")
 	s.addUser("noor", "--full-name", "Noor Haddad", "--lifetime", "2147482")
-	return s
+	s.stop()
+	files := map[string][]byte{}
+	entries, err := os.ReadDir(s.data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() {
+			continue
+		}
+		if files[e.Name()], err = os.ReadFile(filepath.Join(s.data, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
 }
 
 // client is somebody with curl: cookies, and no Fetch Metadata.
