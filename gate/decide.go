@@ -30,6 +30,7 @@ type Options struct {
 // Gate stands in front of apps. Its methods may be called from many goroutines.
 type Gate struct {
 	Options
+	home    string          // where who is signed in finds their sessions, if that is Curfew's own
 	apps    map[string]*App // by host; "" has the hosts that no other has
 	closers []func()
 }
@@ -39,13 +40,14 @@ func New(opt Options) (*Gate, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
+	home := ""
 	if opt.SignIn == "" {
-		opt.SignIn = mount.Base + "/signin"
+		opt.SignIn, home = mount.Base+"/signin", mount.Base+"/"
 	}
 	if err := CheckApps(opt.Apps); err != nil {
 		return nil, err
 	}
-	g := &Gate{Options: opt, apps: map[string]*App{}}
+	g := &Gate{Options: opt, home: home, apps: map[string]*App{}}
 	for i := range opt.Apps {
 		g.apps[opt.Apps[i].Host] = &opt.Apps[i]
 	}

@@ -181,7 +181,7 @@ func (o *openings) all(g *opened) (list []*passage) {
 	return list
 }
 
-var errClosing = &statusError{http.StatusServiceUnavailable, "the server stops"}
+var errClosing = &statusError{http.StatusServiceUnavailable, "Curfew is being stopped; try again in a moment"}
 
 // close cuts everything, now.
 func (o *openings) close() {

@@ -80,7 +80,7 @@ func (p *proxy) admit(w http.ResponseWriter, r *http.Request) *passage {
 		err = errNoApp
 	}
 	if err != nil {
-		p.refuse(w, r, &a, err)
+		p.refuse(w, r, &a, q.session.User, err)
 		return nil
 	}
 	return q
@@ -162,9 +162,9 @@ func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case q.request.Context().Err() != nil: // the client left
 		p.Logger.DebugContext(r.Context(), "the client left", "path", a.path)
 	default:
-		p.Logger.WarnContext(r.Context(), "an app can't be reached", "host", a.host, "error", err)
+		p.Logger.WarnContext(r.Context(), "an app can't be reached", "host", a.host, "upstream", q.app.Upstream.String(), "error", err)
 	}
-	p.refuse(w, q.request, &a, upstreamError(err))
+	p.refuse(w, q.request, &a, q.session.User, upstreamError(err))
 }
 
 // errUpstream and errUpstreamLate are what strangers learn of an app that does not answer.

@@ -442,7 +442,7 @@ func TestSignedOut(t *testing.T) {
 // TestProblemPageHasItsStyle reads what the browser checks: the policy admits the page's one style and nothing else.
 func TestProblemPageHasItsStyle(t *testing.T) {
 	w := httptest.NewRecorder()
-	refusePage(w, http.StatusForbidden, errDenied, "/signin")
+	refusePage(w, refusal{problem: newProblem(http.StatusForbidden, errDenied)})
 	_, rest, _ := strings.Cut(w.Body.String(), "<style>")
 	style, _, ok := strings.Cut(rest, "</style>")
 	hash := sha256.Sum256([]byte(style))
@@ -473,6 +473,35 @@ func TestRulesInTheProxy(t *testing.T) {
 	}
 }
 
+// TestWhoIsRefused has pages say to their reader who they are, to nobody else, and where to change that.
+func TestWhoIsRefused(t *testing.T) {
+	f := newFront(t, http.HandlerFunc(echo), frontOptions{app: App{Rules: []Rule{{Path: "/mia", Access: Access{Users: []string{"mia"}}}}}})
+	r := f.request(http.MethodGet, "/mia", nil, f.amara)
+	r.Header.Set("Accept", "text/html")
+	resp := f.do(r)
+	page := readAll(t, resp)
+	for _, want := range []string{"signed in as <b>amara&#39;s full name (amara)</b>", "403", `<a href="/.curfew/" target="_top">`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q:\n%s", want, page)
+		}
+	}
+	if resp.StatusCode != http.StatusForbidden || resp.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %v", resp.StatusCode, resp.Header)
+	}
+	if _, body := f.get("/mia"); strings.Contains(body, "amara") {
+		t.Errorf("a program reads %s", body)
+	}
+	elsewhere, err := New(Options{Sessions: f.Manager, SignIn: "/login", Apps: []App{{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	refusePage(w, (&proxy{Gate: elsewhere}).newRefusal(http.StatusForbidden, errDenied, "h", curfew.User{Name: "mia"}))
+	if page := w.Body.String(); !strings.Contains(page, "signed in as <b>mia</b>") || strings.Contains(page, "href") {
+		t.Errorf("where Curfew has no pages, one leads to them:\n%s", page)
+	}
+}
+
 func TestUpstreamIsDown(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -490,8 +519,12 @@ func TestUpstreamIsDown(t *testing.T) {
 	}
 	r := f.request(http.MethodGet, "/", nil, f.amara)
 	r.Header.Set("Accept", "text/html")
-	if resp := f.do(r); resp.StatusCode != http.StatusBadGateway || !strings.HasPrefix(readAll(t, resp), "<!doctype html>") {
-		t.Errorf("a page: %d", resp.StatusCode)
+	r.Host = "app.example.com"
+	resp = f.do(r)
+	page := readAll(t, resp)
+	if resp.StatusCode != http.StatusBadGateway || !strings.HasPrefix(page, "<!doctype html>") || strings.Contains(page, address) ||
+		!strings.Contains(page, "<b>app.example.com</b>") || !strings.Contains(page, "Load this page again") {
+		t.Errorf("a page: %d %s", resp.StatusCode, page)
 	}
 }
 

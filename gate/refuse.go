@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -36,7 +37,6 @@ type problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
-	SignIn string `json:"-"` // for who is signed out and reads a page
 }
 
 func newProblem(status int, err error) problem {
@@ -56,15 +56,39 @@ func refuse(w http.ResponseWriter, status int, err error) {
 	w.Write(append(body, '\n')) // a client that has left needs no answer
 }
 
+// refusal is what a person reads instead of the page they asked for.
+type refusal struct {
+	problem
+	Heading string
+	App     string      // the host that was asked for
+	User    curfew.User // who asks; without a name, nobody who is known
+	SignIn  string      // leads who is signed out to the sign-in page
+	Home    string      // leads who is signed in to their sessions; empty if nobody knows where those are
+}
+
+// headings say to people what a status is called among programs.
+var headings = map[int]string{
+	http.StatusUnauthorized:       "You are signed out",
+	http.StatusForbidden:          "This is not for your account",
+	http.StatusBadGateway:         "The app does not answer",
+	http.StatusServiceUnavailable: "Not at the moment",
+	http.StatusGatewayTimeout:     "The app does not answer in time",
+}
+
+func (p *proxy) newRefusal(status int, err error, host string, user curfew.User) refusal {
+	return refusal{
+		problem: newProblem(status, err), Heading: cmp.Or(headings[status], http.StatusText(status)),
+		App: host, User: user, SignIn: p.SignIn, Home: p.home,
+	}
+}
+
 // refusePage says it to a person.
-func refusePage(w http.ResponseWriter, status int, err error, signIn string) {
+func refusePage(w http.ResponseWriter, p refusal) {
 	h := w.Header()
-	setRefused(h, status)
+	setRefused(h, p.Status)
 	h.Set("Content-Security-Policy", problemPolicy)
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	p := newProblem(status, err)
-	p.SignIn = signIn
+	w.WriteHeader(p.Status)
 	problemPage.Execute(w, p) // likewise
 }
 
@@ -87,7 +111,14 @@ main { box-sizing: border-box; width: min(400px, 100vw - 32px); padding: 28px; o
 h1 { margin: 0 0 4px; font-size: 20px; font-weight: 600; }
 p { margin: 0; color: light-dark(#5a5a63, #a9a9b2); }
 p + p { margin-top: 16px; }
+b { font-weight: 600; color: light-dark(#1a1a23, #f0f0f3); }
 a { color: light-dark(#4330c4, #a9a9ff); }
+@media (max-width: 320px), (max-height: 240px) {
+  html { font-size: 14px; }
+  main { width: 100%; min-height: 100vh; padding: 16px; border: 0; border-radius: 0; }
+  h1 { font-size: 17px; }
+  p + p { margin-top: 8px; }
+}
 `
 
 var problemPolicy = func() string {
@@ -100,13 +131,21 @@ var problemPage = template.Must(template.New("problem").Parse(`<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{{.Title}}</title>
+<title>{{.Heading}}</title>
 <style>` + problemStyle + `</style>
 <main>
-<h1>{{.Title}}</h1>
+<h1>{{.Heading}}</h1>
+{{- if eq .Status 403}}
+<p>{{with .User.Name}}You are signed in as <b>{{with $.User.FullName}}{{.}} ({{$.User.Name}}){{else}}{{.}}{{end}}</b>. {{end}}{{.Status}}: {{.Detail}}.</p>
+<p>Whoever runs Curfew here can allow it.{{with .Home}} Or see <a href="{{.}}" target="_top">your sessions</a>, and sign out there to sign in as somebody else.{{end}}</p>
+{{- else if or (eq .Status 502) (eq .Status 504)}}
+<p>{{.Status}}: nothing comes from the app behind <b>{{.App}}</b>. It may be starting, or down.{{if .User.Name}} Your session goes on.{{end}}</p>
+<p>Load this page again in a moment. If that does not help, tell whoever runs the app; Curfew’s log says what is wrong.</p>
+{{- else}}
 <p>{{.Status}}: {{.Detail}}.</p>
 {{- if eq .Status 401}}
 <p><a href="{{.SignIn}}" target="_top">Sign in</a></p>
+{{- end}}
 {{- end}}
 </main>
 </html>
@@ -133,8 +172,8 @@ func detail(err error) string {
 }
 
 // refuse answers a request that does not get through: it leads to sign-in whoever waits for a page and is signed out, and
-// tells all others why.
-func (p *proxy) refuse(w http.ResponseWriter, r *http.Request, a *asked, err error) {
+// tells all others why. The user is who sends it, where that is known.
+func (p *proxy) refuse(w http.ResponseWriter, r *http.Request, a *asked, user curfew.User, err error) {
 	status := statusOf(err)
 	if status == http.StatusServiceUnavailable {
 		p.Logger.WarnContext(r.Context(), "a request was refused: nobody knows whether it may pass", "host", a.host, "path", a.path, "error", err)
@@ -144,7 +183,7 @@ func (p *proxy) refuse(w http.ResponseWriter, r *http.Request, a *asked, err err
 		w.Header().Set("Location", p.signIn(a.uri))
 		refuse(w, http.StatusSeeOther, err)
 	case a.page:
-		refusePage(w, status, err, p.SignIn)
+		refusePage(w, p.newRefusal(status, err, a.host, user))
 	default:
 		refuse(w, status, err)
 	}
