@@ -136,8 +136,8 @@ var problemPage = template.Must(template.New("problem").Parse(`<!doctype html>
 <main>
 <h1>{{.Heading}}</h1>
 {{- if eq .Status 403}}
-<p>{{with .User.Name}}You are signed in as <b>{{with $.User.FullName}}{{.}} ({{$.User.Name}}){{else}}{{.}}{{end}}</b>. {{end}}{{.Status}}: {{.Detail}}.</p>
-<p>Whoever runs Curfew here can allow it.{{with .Home}} Or see <a href="{{.}}" target="_top">your sessions</a>, and sign out there to sign in as somebody else.{{end}}</p>
+<p>{{.Status}}: {{.Detail}}.{{with .User.Name}} You are signed in as <b>{{with $.User.FullName}}{{.}} ({{$.User.Name}}){{else}}{{.}}{{end}}</b>.{{end}}</p>
+<p>Whoever runs Curfew here can allow it.{{with .Home}} To sign in as somebody else, sign out first on the page of <a href="{{.}}" target="_top">your sessions</a>.{{end}}</p>
 {{- else if or (eq .Status 502) (eq .Status 504)}}
 <p>{{.Status}}: nothing comes from the app behind <b>{{.App}}</b>. It may be starting, or down.{{if .User.Name}} Your session goes on.{{end}}</p>
 <p>Load this page again in a moment. If that does not help, tell whoever runs the app; Curfew’s log says what is wrong.</p>
