@@ -48,9 +48,9 @@ func NewControl(opt ControlOptions) http.Handler {
 
 // operator lets everybody in, and notes whom they say they are.
 func (c *control) operator(r *http.Request) (caller, error) {
-	actor := curfew.Actor{Name: "command line"}
+	actor := curfew.Actor{Name: "the command line"}
 	if name := r.Header.Get(operatorHeader); name != "" {
-		actor.Name += " (" + name + ")"
+		actor.Name = name + " (command line)"
 	}
 	return caller{actor: actor}, nil
 }

@@ -208,7 +208,7 @@ func TestControlEnd(t *testing.T) {
 			t.Fatalf("end: %+v, %v", r, err)
 		}
 		_, err = k.sessions.Check(ctx, token, curfew.Passive)
-		if ended, ok := errors.AsType[*curfew.EndedError](err); !ok || ended.Ended.Ending.By.Name != "command line (root)" || ended.Ended.Ending.Reason != curfew.ReasonTerminated {
+		if ended, ok := errors.AsType[*curfew.EndedError](err); !ok || ended.Ended.Ending.By.Name != "root (command line)" || ended.Ended.Ending.Reason != curfew.ReasonTerminated {
 			t.Errorf("the end reads %+v", err)
 		}
 

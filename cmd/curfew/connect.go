@@ -38,7 +38,7 @@ func openHouse(ctx context.Context, d dataFlags, policy curfew.Policy, log *slog
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := curfew.New(ctx, db, curfew.Options{Policy: policy, Logger: log})
+	sessions, err := curfew.New(ctx, &endLog{db, log}, curfew.Options{Policy: policy, Logger: log})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

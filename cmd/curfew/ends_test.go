@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/memory"
+)
+
+// endings is a manager whose ends are logged.
+type endings struct {
+	*curfew.Manager
+	t   *testing.T
+	log bytes.Buffer
+}
+
+func newEndings(t *testing.T, policy curfew.Policy) *endings {
+	t.Helper()
+	e := &endings{t: t}
+	log := slog.New(slog.NewTextHandler(&e.log, nil))
+	var err error
+	e.Manager, err = curfew.New(t.Context(), &endLog{memory.NewSessions(), log}, curfew.Options{Policy: policy, Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+func (e *endings) start(name string, lifetime time.Duration) (curfew.Session, curfew.Token) {
+	e.t.Helper()
+	s, token, err := e.Start(e.t.Context(), curfew.Start{
+		User: curfew.User{ID: curfew.UserID(name), Name: name}, Lifetime: lifetime,
+		Client: curfew.Client{Origin: "10.0.0." + fmt.Sprint(len(name))},
+	})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return s, token
+}
+
+func (e *endings) end(sel curfew.Selection, ending curfew.Ending) {
+	e.t.Helper()
+	if _, err := e.EndAll(e.t.Context(), sel, ending); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// want has the log hold these lines since the last time, and no others.
+func (e *endings) want(lines ...string) {
+	e.t.Helper()
+	got := ""
+	for line := range strings.Lines(e.log.String()) {
+		_, line, _ = strings.Cut(line, "level=")
+		got += line
+	}
+	e.log.Reset()
+	if want := strings.Join(append(lines, ""), "\n"); got != want {
+		e.t.Errorf("the log holds\n%swant\n%s", got, want)
+	}
+}
+
+func TestEndsAreLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEndings(t, curfew.Policy{MaxSessions: 3})
+		amara, _ := e.start("amara", time.Hour)
+		mia, token := e.start("mia", time.Hour)
+		by := curfew.Actor{User: "amara", Name: "amara", Session: amara.ID}
+
+		e.end(curfew.Selection{IDs: []curfew.SessionID{mia.ID}}, curfew.Ending{Reason: curfew.ReasonTerminated, By: by})
+		e.want(fmt.Sprintf("INFO msg=\"session ended\" user=mia session=%s origin=10.0.0.3 reason=terminated by=amara from=10.0.0.5", mia.ID))
+		e.end(curfew.Selection{IDs: []curfew.SessionID{mia.ID}}, curfew.Ending{Reason: curfew.ReasonTerminated, By: by})
+		e.want() // it had ended
+
+		e.end(curfew.Selection{IDs: []curfew.SessionID{amara.ID}}, curfew.Ending{Reason: curfew.ReasonSignedOut, By: by})
+		e.want(fmt.Sprintf("INFO msg=\"session ended\" user=amara session=%s origin=10.0.0.5 reason=signed-out by=amara", amara.ID))
+
+		idle, _ := e.start("mia", 30*time.Second)
+		time.Sleep(62 * time.Second)
+		synctest.Wait()
+		e.want(fmt.Sprintf("INFO msg=\"session ended\" user=mia session=%s origin=10.0.0.3 reason=idle", idle.ID))
+
+		oldest, _ := e.start("mia", time.Hour)
+		for range 3 {
+			time.Sleep(time.Second)
+			e.start("mia", time.Hour)
+		}
+		e.want(fmt.Sprintf("INFO msg=\"session ended\" user=mia session=%s origin=10.0.0.3 reason=replaced", oldest.ID))
+
+		e.end(curfew.Selection{All: true}, curfew.Ending{Reason: curfew.ReasonTerminated, By: curfew.Actor{Name: "root (command line)"}})
+		if strings.Contains(e.log.String(), token.Reveal()) {
+			t.Error("the log holds a token")
+		}
+		e.want(`INFO msg="sessions ended" count=3 reason=terminated by="root (command line)"`)
+	})
+}
+
+// TestManyEndsAreOneLine ends more at once than a log is read for.
+func TestManyEndsAreOneLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEndings(t, curfew.Policy{})
+		for range linesAtOnce + 1 {
+			e.start("mia", time.Hour)
+			e.start("arslan", 30*time.Second)
+		}
+		e.end(curfew.Selection{User: "mia"}, curfew.Ending{Reason: curfew.ReasonAccountDisabled, By: curfew.Actor{Name: "amara"}})
+		e.want(`INFO msg="sessions ended" count=17 reason=account-disabled by=amara`)
+		time.Sleep(62 * time.Second)
+		synctest.Wait()
+		e.want(`INFO msg="sessions ended by themselves" count=17`)
+		e.end(curfew.Selection{All: true}, curfew.Ending{Reason: curfew.ReasonTerminated})
+		e.want() // there was nobody
+	})
+}
