@@ -18,8 +18,23 @@ const (
 	maxPassword = 1024 // bytes
 )
 
+// Check returns an error with CodeInvalid for the first field that is wrong, apart from the password: so whoever types them can
+// be told before they are asked for one.
+func (f Fields) Check() error {
+	_, err := f.clean()
+	return err
+}
+
 // check returns the fields as they are kept, or an error with CodeInvalid for the first one that is wrong.
 func (f Fields) check() (Fields, error) {
+	f, err := f.clean()
+	if err != nil {
+		return f, err
+	}
+	return f, checkPassword(f.Password, f.Name)
+}
+
+func (f Fields) clean() (Fields, error) {
 	var ok bool
 	if f.Name, ok = cleanName(f.Name); !ok {
 		return f, invalid("username", fmt.Sprintf("must be 1 to %d letters, digits or . _ - @, starting with a letter or a digit", maxName))
@@ -32,7 +47,7 @@ func (f Fields) check() (Fields, error) {
 		return f, err
 	}
 	f.FullName = *c.FullName
-	return f, checkPassword(f.Password, f.Name)
+	return f, nil
 }
 
 // check returns the change as it is made, or an error with CodeInvalid for the first field that is wrong.

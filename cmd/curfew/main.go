@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -57,7 +58,7 @@ func run(ctx context.Context, args []string, std streams) int {
 	if err != nil {
 		panic(err) // the cli struct itself is wrong
 	}
-	kctx, err := parser.Parse(args)
+	kctx, err := parser.Parse(helpFlag(args))
 	if exited >= 0 { // help or version was asked for, and printed
 		return exited
 	}
@@ -71,6 +72,14 @@ func run(ctx context.Context, args []string, std streams) int {
 		return exitStatus(err)
 	}
 	return exitOK
+}
+
+// helpFlag makes of "help user add" what is the same: "user add --help".
+func helpFlag(args []string) []string {
+	if len(args) == 0 || args[0] != "help" {
+		return args
+	}
+	return append(slices.Clone(args[1:]), "--help")
 }
 
 func newParser(std streams, exit func(int)) (*kong.Kong, error) {

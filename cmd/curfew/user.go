@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"golang.org/x/term"
 
@@ -48,6 +49,10 @@ type userAddCmd struct {
 
 // Run adds an account.
 func (c userAddCmd) Run(ctx context.Context, std streams) error {
+	fields := account.Fields{Name: c.Name, FullName: c.FullName, Role: c.Role, Lifetime: time.Duration(c.Lifetime) * time.Second}
+	if err := fields.Check(); err != nil {
+		return err
+	}
 	password, err := c.read(std)
 	if err != nil {
 		return err
