@@ -133,7 +133,7 @@ func (c *crawler) submit(action string) {
 
 // found is an address in a page or a header.
 func (c *crawler) found(from, to string) {
-	if strings.HasPrefix(to, "#") || from == "/.curfew/signin" && to == "/" { // who is signed in already goes to the app
+	if strings.HasPrefix(to, "#") || to == "/" { // who is signed in already goes to the app, and pages lead back there
 		return
 	}
 	if !strings.HasPrefix(to, "/.curfew/") {
@@ -154,12 +154,16 @@ func TestMountedSignIn(t *testing.T) {
 	signIn := func(next string) *httptest.ResponseRecorder {
 		return stranger.post("/.curfew/signin", url.Values{"username": {"mia"}, "password": {password}, "next": {next}})
 	}
+	for _, front := range []string{"/.curfew/", "/.curfew/sessions"} { // who asks for the console gets it, not the app
+		wantLocation(t, stranger.get(front), "/.curfew/signin?next=%2F.curfew%2Fsessions")
+	}
 	wantLocation(t, signIn("/app/page?q=1#part"), "/app/page?q=1#part")
 	wantLocation(t, signIn("https://elsewhere.example/"), "/")
 	wantLocation(t, stranger.get("/.curfew/signin?next=%2Fapp%3Fx"), "/app?x")
 	wantLocation(t, stranger.post("/.curfew/theme", url.Values{"theme": {"dark"}, "back": {"/account"}}), "/.curfew/account")
 	wantLocation(t, stranger.post("/.curfew/settings/token", url.Values{"seconds": {"60"}}), "/.curfew/sessions")
 	wantText(t, stranger.get("/.curfew/sessions"), "Token lifetime is now 1 minute")
+	wantText(t, stranger.get("/.curfew/sessions"), "Back to the app")
 	wantLocation(t, stranger.post("/.curfew/signout", nil), "/.curfew/signin")
 	wantText(t, stranger.get("/.curfew/signin"), "You have signed out")
 }

@@ -101,7 +101,7 @@ func (c *console) firstPage(r *request) (answer, error) {
 	case empty:
 		return answer{location: "/setup"}, nil
 	default:
-		return answer{location: "/signin"}, nil
+		return answer{location: r.signInPath(r.base() + homePath)}, nil // and not to the app, if there is one
 	}
 }
 
