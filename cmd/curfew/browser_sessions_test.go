@@ -44,6 +44,10 @@ func TestFirstRun(t *testing.T) {
 	stranger.forgive() // whatever status a dead link has
 }
 
+// rowsWhenSaid notes how many rows there are when the next notice appears.
+const rowsWhenSaid = `new MutationObserver(() => { window.rowsWhenSaid ??= document.querySelectorAll('#rows > tr').length })
+	.observe(document.querySelector('#toast'), { childList: true });`
+
 func TestEndASession(t *testing.T) {
 	t.Parallel()
 	s := serveHouse(t)
@@ -72,6 +76,7 @@ func TestEndASession(t *testing.T) {
 		t.Error("the session can be ended without the tick")
 	}
 	admin.click("#dialog input[name=confirm]")
+	eval[bool](admin, rowsWhenSaid+"document.dispatchEvent(new CustomEvent('curfew:sessions'))") // so that the next refresh would wait
 	start := time.Now()
 	admin.click(confirm)
 	user.until("the ended one sees the sign-in page", "location.pathname === '/signin'", patience)
@@ -79,6 +84,10 @@ func TestEndASession(t *testing.T) {
 	user.untilText("Ended by amara at ")
 	user.shoot("ended-by")
 	user.axe("sign-in after the end")
+	admin.until("the end is said", "window.rowsWhenSaid !== undefined", patience)
+	if n := eval[int](admin, "window.rowsWhenSaid"); n != 1 {
+		t.Errorf("when the end is said there are %d rows", n)
+	}
 	admin.until("the row goes", rowsOf("Emre Arslan")+".length === 0", patience)
 	admin.until("the dialog is shut", "!document.querySelector('#dialog').open", patience)
 	admin.untilText("Ended")

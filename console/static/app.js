@@ -96,10 +96,11 @@
     closer.click();
   });
   dialog.addEventListener('close', () => dialog.replaceChildren());
-  document.addEventListener('curfew:done', (e) => {
+  document.addEventListener('curfew:done', async (e) => {
     dialog.close();
+    // Else "Ended mia’s session" would stand there while her row still does. A list that is slow to come is not waited for.
+    await Promise.race([refreshNow(), new Promise((late) => setTimeout(late, 1000))]);
     say(e.detail.message);
-    refresh();
   });
 
   // A click that reaches no server says so: in the dialog if one is open, for the page behind it can't be read then.
@@ -163,12 +164,18 @@
   let last = 0;
   function refresh() {
     if (timer || !byID('live')) return;
-    timer = setTimeout(() => {
-      timer = 0;
-      if (leaving) return;
-      last = Date.now();
-      htmx.ajax('GET', here(), { target: '#view', select: '#view', swap: 'outerMorph', headers: PASSIVE, refresh: true });
-    }, Math.max(0, last + 1000 - Date.now()));
+    timer = setTimeout(refreshNow, Math.max(0, last + 1000 - Date.now()));
+  }
+  let refreshing = Promise.resolve(); // htmx would drop what is asked for while it waits
+  function refreshNow() {
+    clearTimeout(timer);
+    timer = 0;
+    return refreshing = refreshing.then(load, load);
+  }
+  async function load() {
+    if (leaving || !byID('live')) return;
+    last = Date.now();
+    await htmx.ajax('GET', here(), { target: '#view', select: '#view', swap: 'outerMorph', headers: PASSIVE, refresh: true });
   }
   document.addEventListener('curfew:sessions', refresh);
   const refreshIfSeen = () => { if (!document.hidden) refresh(); };
