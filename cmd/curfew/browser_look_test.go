@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // TestLook opens every page in every look: none may keep people out, be wider than its window, or log an error.
@@ -100,3 +103,22 @@ func TestReflow(t *testing.T) {
 		b.fits(path + " at 320 px")
 	}
 }
+
+// TestCardsInOneLine has what the cards say of their numbers fit beside them at each width, whether the lifetime is long or short.
+func TestCardsInOneLine(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	b := newProfile(t).open(t, s.base, desktop)
+	b.signIn("amara")
+	for _, lifetime := range []string{"5 minutes", "24 days, 20 hours, 31 minutes and 22 seconds"} {
+		for width := int64(340); width <= 1460; width += 20 {
+			b.do(chromedp.EmulateViewport(width, 600))
+			eval[bool](b, fmt.Sprintf("document.querySelector('#lifetime').textContent = %q; document.querySelector('#lifetime').classList.toggle('long', %t)", lifetime, len(lifetime) > 16))
+			if wrapped := eval[string](b, wrappedFacts); wrapped != "" {
+				t.Errorf("at %d px with %q these have two lines: %s", width, lifetime, wrapped)
+			}
+		}
+	}
+}
+
+const wrappedFacts = `[...document.querySelectorAll('.fact > span, .card > small')].filter(e => e.offsetHeight > 24).map(e => e.textContent).join()`
