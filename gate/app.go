@@ -118,8 +118,10 @@ func (a *App) rule(path string, plain bool) (Rule, error) {
 
 // Check returns an error of curfew.CodeInvalid, with the field that is wrong, unless the app can be served.
 func (a App) Check() error {
-	if host, ok := canonicalHost(a.Host); a.Host != "" && (!ok || host != a.Host) {
-		return invalid("host", fmt.Sprintf("%q must be a host name in lower case, without a port", a.Host))
+	if a.Host != "" {
+		if err := CheckHost(a.Host); err != nil {
+			return err
+		}
 	}
 	if err := checkUpstream(a.Upstream); err != nil {
 		return err
@@ -133,6 +135,20 @@ func (a App) Check() error {
 		}
 	}
 	return nil
+}
+
+// CheckHost returns an error of curfew.CodeInvalid unless the host is written as apps' hosts are: a name or an address in lower
+// case, without a port.
+func CheckHost(host string) error {
+	canonical, ok := canonicalHost(host)
+	switch {
+	case ok && canonical == host:
+		return nil
+	case strings.Contains(host, "/"):
+		return invalid("host", fmt.Sprintf("%q must be a host name alone, such as app.example.com, without https:// and path", host))
+	default:
+		return invalid("host", fmt.Sprintf("%q must be a host name in lower case, without a port, such as app.example.com", host))
+	}
 }
 
 // covers reports whether nothing of a later rule is left by this one.

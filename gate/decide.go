@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 
@@ -20,6 +21,10 @@ type Options struct {
 	// more, one of curfew.CodeDenied that its user may do nothing, and any other that nobody knows, so the request is refused
 	// with 503. Nil: nobody has a role.
 	Role func(context.Context, curfew.Session) (string, error)
+
+	// ConsoleHost is the host that serves Curfew's console, and no app. It is written as App.Host is. "" is none: then the console
+	// is on each host, below its base.
+	ConsoleHost string
 
 	// SignIn is where a page is led whose reader is signed out, with the page in the parameter next. "" is Curfew's own.
 	SignIn string
@@ -47,9 +52,17 @@ func New(opt Options) (*Gate, error) {
 	if err := CheckApps(opt.Apps); err != nil {
 		return nil, err
 	}
+	if opt.ConsoleHost != "" {
+		if err := CheckHost(opt.ConsoleHost); err != nil {
+			return nil, err
+		}
+	}
 	g := &Gate{Options: opt, home: home, apps: map[string]*App{}}
 	for i := range opt.Apps {
 		g.apps[opt.Apps[i].Host] = &opt.Apps[i]
+	}
+	if opt.ConsoleHost != "" && g.apps[opt.ConsoleHost] != nil {
+		return nil, invalid("host", fmt.Sprintf("%q has an app, so it can't be the console's host", opt.ConsoleHost))
 	}
 	return g, nil
 }
@@ -122,9 +135,13 @@ func (g *Gate) Hosts() []string {
 	return hosts
 }
 
+// app returns the app of a canonical host, or nil if it has none.
 func (g *Gate) app(host string) *App {
 	if a := g.apps[host]; a != nil {
 		return a
+	}
+	if g.ConsoleHost != "" && host == g.ConsoleHost {
+		return nil
 	}
 	return g.apps[""]
 }
