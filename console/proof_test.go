@@ -15,28 +15,40 @@ import (
 	"github.com/curfewhq/curfew/account"
 )
 
+var (
+	tick  = url.Values{"confirm": {"yes"}}
+	fresh = url.Values{"password": {"another good one"}, "repeat": {"another good one"}, "confirm": {"yes"}}
+	user  = url.Values{"full_name": {"Ines Duarte"}, "role": {"user"}, "seconds": {"3600"}, "enabled": {"yes"}}
+)
+
+func ended(_ *house, other *client) bool { return !other.live() }
+
+// sensitive are the forms that ask for a password.
+var sensitive = []struct {
+	path string // see filled
+	post url.Values
+	done func(h *house, other *client) bool
+}{
+	{"/sessions/{session}/end", tick, ended},
+	{"/sessions/end-others", tick, ended},
+	{"/users/{user}/delete", tick, ended},
+	{"/users/{user}/password", fresh, ended},
+	{"/users/{user}", user, func(h *house, other *client) bool { return other.session().User.FullName != "" }},
+	{"/users/{user}", url.Values{"role": {"admin"}, "seconds": {"3600"}, "enabled": {"yes"}}, func(h *house, other *client) bool {
+		a, err := h.accounts.ByName(h.t.Context(), "ines")
+		return err != nil || a.Role != account.User
+	}},
+	{"/users/{user}", url.Values{"role": {"user"}, "seconds": {"3600"}, "confirm": {"yes"}}, ended}, // disables it
+	{"/users/new", merged(fresh, user, url.Values{"username": {"arslan"}}), func(h *house, _ *client) bool {
+		_, err := h.accounts.ByName(h.t.Context(), "arslan")
+		return err == nil
+	}},
+}
+
 // TestSensitiveFormsAskForPassword posts each form that needs one in a session in which the password was given too long
 // ago: without it, with a wrong one, and with the right one.
 func TestSensitiveFormsAskForPassword(t *testing.T) {
-	tick := url.Values{"confirm": {"yes"}}
-	fresh := url.Values{"password": {"another good one"}, "repeat": {"another good one"}, "confirm": {"yes"}}
-	user := url.Values{"full_name": {"Ines Duarte"}, "role": {"user"}, "seconds": {"3600"}, "enabled": {"yes"}}
-	ended := func(_ *house, other *client) bool { return !other.live() }
-	for _, form := range []struct {
-		path string // see filled
-		post url.Values
-		done func(h *house, other *client) bool
-	}{
-		{"/sessions/{session}/end", tick, ended},
-		{"/sessions/end-others", tick, ended},
-		{"/users/{user}/delete", tick, ended},
-		{"/users/{user}/password", fresh, ended},
-		{"/users/{user}", user, func(h *house, other *client) bool { return other.session().User.FullName != "" }},
-		{"/users/new", merged(fresh, user, url.Values{"username": {"arslan"}}), func(h *house, _ *client) bool {
-			_, err := h.accounts.ByName(t.Context(), "arslan")
-			return err == nil
-		}},
-	} {
+	for _, form := range sensitive {
 		t.Run(form.path, func(t *testing.T) {
 			h := newHouse(t)
 			c, other := h.inForAnHour("amara", account.Admin), h.inForAnHour("ines", account.User)
@@ -68,6 +80,54 @@ func TestSensitiveFormsAskForPassword(t *testing.T) {
 				t.Error("the password is asked for again at once")
 			}
 		})
+	}
+}
+
+// TestSharedOriginAlwaysAsks posts each of these forms where an app has the same origin, right after the password was given: it
+// counts for that form alone.
+func TestSharedOriginAlwaysAsks(t *testing.T) {
+	for _, form := range sensitive {
+		t.Run(form.path, func(t *testing.T) {
+			h := newMountedHouse(t)
+			h.add("amara", account.Admin)
+			h.add("ines", account.User)
+			c, other := h.mountedIn("amara"), h.mountedIn("ines")
+			path := "/.curfew" + filled(form.path, other)
+			for range 2 {
+				if w := c.get(path); len(fields(t, w, "current_password")) != 1 {
+					t.Fatal("the password is not asked for")
+				}
+				for _, given := range []string{"", "wrong"} {
+					w := c.post(path, merged(form.post, url.Values{"current_password": {given}}))
+					wantStatus(t, w, http.StatusUnprocessableEntity)
+					if form.done(h, other) {
+						t.Fatalf("it was done with the password %q", given)
+					}
+				}
+				// Neither does the password of another form count.
+				w := c.post("/.curfew/sessions/end-others", url.Values{"current_password": {password}})
+				wantText(t, w, notTicked)
+				wantText(t, w, "Asked each time")
+			}
+			wantStatus(t, c.post(path, merged(form.post, url.Values{"current_password": {password}})), http.StatusSeeOther)
+			if !form.done(h, other) {
+				t.Error("it was not done")
+			}
+		})
+	}
+}
+
+// TestSharedOriginKeepsWhatWasTyped spares who mistyped the password everything else.
+func TestSharedOriginKeepsWhatWasTyped(t *testing.T) {
+	h := newMountedHouse(t)
+	h.add("amara", account.Admin)
+	c := h.mountedIn("amara")
+	w := c.post("/.curfew/users/new", merged(fresh, user, url.Values{"username": {"arslan"}, "current_password": {"wrong"}}))
+	wantStatus(t, w, http.StatusUnprocessableEntity)
+	for name, want := range map[string]string{"username": "arslan", "full_name": "Ines Duarte", "seconds": "3600"} {
+		if got := fields(t, w, name); len(got) != 1 || attr(got[0], "value") != want {
+			t.Errorf("%s is not %q any more", name, want)
+		}
 	}
 }
 

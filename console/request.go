@@ -34,6 +34,10 @@ func (c *console) newRequest(r *http.Request) *request {
 // base is what stands before each address of ours for the request's sender.
 func (r *request) base() string { return mount.Of(r.Request) }
 
+// sharesOrigin reports whether the pages around ours may be an app's, whose scripts can do in the sender's name what the sender
+// can. The base is there to keep us apart from an app, so where there is one there may be the other.
+func (r *request) sharesOrigin() bool { return r.base() != "" }
+
 // identify finds the session and its account. A session whose account is gone or disabled ends here: the account
 // service ends them too, so this is the second lock on the door.
 func (c *console) identify(r *request) error {
