@@ -20,6 +20,9 @@ import (
 // config is what --config holds. docs/configuration.md says what each key means.
 type config struct {
 	TrustedProxies []proxy     `toml:"trusted_proxies"`
+	ForwardAuth    bool        `toml:"forward_auth"`
+	CookieDomain   domain      `toml:"cookie_domain"`
+	ConsoleHost    hostName    `toml:"console_host"`
 	Apps           []appConfig `toml:"app"`
 }
 
@@ -66,7 +69,8 @@ func (u *upstreamURL) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// readConfig reads a file. Its errors name file, line and key. With forwardAuth an app need not have an upstream.
+// readConfig reads a file. Its errors name file, line and key. With forwardAuth, said here or in the file, an app need not
+// have an upstream.
 func readConfig(file string, forwardAuth bool) (config, []gate.App, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -77,7 +81,7 @@ func readConfig(file string, forwardAuth bool) (config, []gate.App, error) {
 	if err := d.Decode(&c); err != nil {
 		return config{}, nil, decodeError(file, err)
 	}
-	apps, key, err := c.apps(forwardAuth)
+	apps, key, err := c.apps(forwardAuth || c.ForwardAuth)
 	if err != nil {
 		return config{}, nil, configError(file, lineOf(text, key), key, err.Error())
 	}

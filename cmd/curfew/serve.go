@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,6 +33,7 @@ type serveCmd struct {
 	TrustedProxy []proxy    `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For, -Proto and -Host are believed. None by default."`
 	ForwardAuth  bool       `help:"Answer proxies that ask at /.curfew/auth whether a request may pass. Needs --trusted-proxy."`
 	CookieDomain domain     `placeholder:"DOMAIN" help:"One sign-in for all hosts of this domain, such as example.com: each of them gets the session cookie."`
+	ConsoleHost  hostName   `placeholder:"HOST" help:"Host that alone serves the console, such as console.example.com. The hosts of apps then serve only what apps need of Curfew."`
 	MaxAge       duration   `default:"30d" placeholder:"TIME" help:"Absolute limit: a session ends this long after its start, however active."`
 	MaxSessions  int        `default:"0" placeholder:"N" help:"How many sessions one account may have at once; 0 means any number."`
 	AtMax        string     `default:"end-oldest" enum:"end-oldest,refuse" help:"What a sign-in past --max-sessions does: end-oldest or refuse."`
@@ -54,11 +57,11 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	if c.MaxAge == 0 || c.KeepHistory == 0 {
 		return usage("--max-age and --keep-history must be more than 0")
 	}
-	apps, trusted, err := c.apps()
+	c, apps, err := c.withFile()
 	if err != nil {
 		return err
 	}
-	if c.ForwardAuth && len(trusted) == 0 {
+	if c.ForwardAuth && len(c.TrustedProxy) == 0 {
 		return usage("--forward-auth needs --trusted-proxy: whoever may ask says in whose name, so that must be your proxy alone")
 	}
 	certificate, err := c.certificate()
@@ -78,11 +81,10 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	if certificate != nil {
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*certificate}, NextProtos: []string{"h2", "http/1.1"}})
 	}
-	gates, err := gate.New(gate.Options{Sessions: h.sessions, Apps: apps, Role: h.role, Logger: log})
+	gates, err := gate.New(gate.Options{Sessions: h.sessions, Apps: apps, ConsoleHost: string(c.ConsoleHost), Role: h.role, Logger: log})
 	if err != nil {
 		return errors.Join(err, h.Close())
 	}
-	c.TrustedProxy = trusted
 	err = c.serve(ctx, std.out, log, h, gates, listener)
 	return errors.Join(err, h.Close())
 }
@@ -94,30 +96,35 @@ func listenError(addr string, err error) error {
 	return err
 }
 
-// apps are those of flags and file together, and the proxies that are believed: those of the flag or else of the file.
-func (c serveCmd) apps() ([]gate.App, []proxy, error) {
+// withFile returns the command with what its file says where no flag does, and the apps of both.
+func (c serveCmd) withFile() (serveCmd, []gate.App, error) {
 	var apps []gate.App
-	trusted := c.TrustedProxy
 	for _, u := range c.Upstream {
 		apps = append(apps, gate.App(u))
 	}
 	if c.Config != "" {
 		file, more, err := readConfig(c.Config, c.ForwardAuth)
 		if err != nil {
-			return nil, nil, err
+			return c, nil, err
 		}
 		apps = append(apps, more...)
-		if len(trusted) == 0 {
-			trusted = file.TrustedProxies
+		c.ForwardAuth = c.ForwardAuth || file.ForwardAuth
+		c.CookieDomain = cmp.Or(c.CookieDomain, file.CookieDomain)
+		c.ConsoleHost = cmp.Or(c.ConsoleHost, file.ConsoleHost)
+		if len(c.TrustedProxy) == 0 {
+			c.TrustedProxy = file.TrustedProxies
 		}
 	}
 	if err := gate.CheckApps(apps); err != nil {
-		return nil, nil, usage("--upstream: " + err.Error())
+		return c, nil, usage("--upstream: " + err.Error())
+	}
+	if slices.ContainsFunc(apps, func(a gate.App) bool { return a.Host != "" && a.Host == string(c.ConsoleHost) }) {
+		return c, nil, usage(fmt.Sprintf("--console-host: %s has an app; give the console a host of its own", c.ConsoleHost))
 	}
 	if c.ForwardAuth && !slices.ContainsFunc(apps, func(a gate.App) bool { return a.Upstream == nil || a.Host == "" }) {
 		apps = append(apps, gate.App{}) // proxies may ask for any host
 	}
-	return apps, trusted, nil
+	return c, apps, nil
 }
 
 func (c serveCmd) policy() curfew.Policy {
@@ -147,7 +154,7 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 		return err
 	}
 	address := c.address(listener)
-	if gates.Serves(listener.Addr().String()) {
+	if c.ConsoleHost == "" && gates.Serves(listener.Addr().String()) {
 		address += mount.Base // the root is an app's
 	}
 	setup := console.NewSetup(h.sessions.Now)
@@ -194,11 +201,18 @@ func (c serveCmd) certificate() (*tls.Certificate, error) {
 
 // address is where people reach the server.
 func (c serveCmd) address(l net.Listener) string {
-	scheme := "http"
+	scheme, at := "http", l.Addr().String()
 	if c.TLSCert != "" {
 		scheme = "https"
 	}
-	return scheme + "://" + l.Addr().String()
+	switch {
+	case c.ConsoleHost == "":
+	case len(c.TrustedProxy) > 0: // the proxy encrypts, and nobody else gets to the console
+		scheme, at = "https", string(c.ConsoleHost)
+	default:
+		at = string(c.ConsoleHost) + at[strings.LastIndexByte(at, ':'):]
+	}
+	return scheme + "://" + at
 }
 
 // announce tells whoever started the server where it is and, while there is no account, how to make the first. The setup

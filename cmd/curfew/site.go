@@ -31,19 +31,53 @@ func siteHandler(opt siteOptions) http.Handler {
 	api := httpapi.New(httpapi.Options{
 		Sessions: opt.sessions, Accounts: opt.accounts, Logger: opt.log, Stopping: opt.stopping,
 	})
+	pages := console.New(console.Options{
+		Sessions: opt.sessions, Accounts: opt.accounts, Setup: opt.setup, Logger: opt.log,
+		AppHosts: opt.gate.Hosts(), CookieDomain: opt.edge.CookieDomain,
+	})
 	mux := http.NewServeMux()
 	mux.Handle("/guard.js", gate.Guard())
 	mux.Handle("/api/", api)
 	mux.Handle("/api", api) // else the mux redirects, and knows no base
-	mux.Handle("/", console.New(console.Options{
-		Sessions: opt.sessions, Accounts: opt.accounts, Setup: opt.setup, Logger: opt.log,
-		AppHosts: opt.gate.Hosts(), CookieDomain: opt.edge.CookieDomain,
-	}))
-	site := opt.edge.Handler(opt.split(opt.own(mux), opt.own(mount.Under(mux)), opt.gate.Proxy()))
+	mux.Handle("/", pages)
+	apps := opt.gate.Proxy()
+	site := opt.split(opt.own(mux), opt.own(mount.Under(mux)), apps)
+	if opt.gate.ConsoleHost != "" {
+		elsewhere := opt.gate.Elsewhere()
+		part := forApps(pages, api, elsewhere)
+		site = opt.byHost(site, opt.split(opt.own(elsewhere), opt.own(mount.Under(part)), apps))
+	}
+	site = opt.edge.Handler(site)
 	if opt.forwardAuth {
 		return opt.beside(opt.gate.Auth(opt.edge), site)
 	}
 	return opt.beside(http.HandlerFunc(authOff), site)
+}
+
+// forApps is what apps need of Curfew on their own hosts, where the console is elsewhere: a sign-in, the guard, and what both
+// ask for. Whatever runs in an app's pages can use all of it in its reader's name.
+func forApps(pages, api, elsewhere http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	for _, path := range []string{"/signin", "/signout", "/unlock", "/theme", "/static/"} {
+		mux.Handle(path, pages)
+	}
+	mux.Handle("/guard.js", gate.Guard())
+	mux.Handle("/api/v1/session", api)
+	mux.Handle("/api/v1/session/", api)
+	mux.Handle("/static", elsewhere) // else the mux redirects, and knows no base
+	mux.Handle("/", elsewhere)
+	return mux
+}
+
+// byHost sends each request to the console's host or to the others.
+func (opt siteOptions) byHost(console, others http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if opt.gate.IsConsole(r.Host) {
+			console.ServeHTTP(w, r)
+		} else {
+			others.ServeHTTP(w, r)
+		}
+	})
 }
 
 // beside lets what proxies ask go past the rest: there it would cost more than the answer.

@@ -50,6 +50,8 @@ func (d *domain) UnmarshalText(text []byte) error {
 	switch {
 	case err == nil, last != "" && strings.Trim(last, "0123456789") == "":
 		return fmt.Errorf("%q is an address; cookies for several hosts need a domain such as example.com", text)
+	case isDomain(strings.TrimLeft(s, "*.")) && !isDomain(s):
+		return fmt.Errorf("%q must be without a dot before it: %s is for all hosts below it anyway", text, strings.TrimLeft(s, "*."))
 	case !isDomain(s):
 		return fmt.Errorf("%q is not a domain such as example.com; give one in Unicode as xn--…", text)
 	case suffix == s:
@@ -67,6 +69,19 @@ func isDomain(s string) bool {
 		}
 	}
 	return len(s) <= 253
+}
+
+// hostName is a host, without a port.
+type hostName string
+
+// UnmarshalText reads a host such as console.example.com.
+func (h *hostName) UnmarshalText(text []byte) error {
+	s := strings.ToLower(string(text))
+	if err := gate.CheckHost(s); err != nil {
+		return unnamed(err)
+	}
+	*h = hostName(s)
+	return nil
 }
 
 // duration is a time.Duration that may be given in days too, such as "30d".
