@@ -312,3 +312,45 @@ func TestFullDiskLosesNoActivity(t *testing.T) {
 		})
 	}
 }
+
+// stuck is a store that does not answer to touches while it is stuck.
+type stuck struct {
+	curfew.Store
+	now atomic.Bool
+}
+
+func (s *stuck) Touch(ctx context.Context, now time.Time, touches []curfew.Touch) ([]bool, error) {
+	if s.now.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.Store.Touch(ctx, now, touches)
+}
+
+// TestStuckStore has activity wait for a store that does not answer. Who then wants a change need not wait for ever, and when the store answers again
+// the activity is written.
+func TestStuckStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &stuck{Store: memory.NewSessions()}
+		m := manage(t, store, curfew.Options{})
+		s, token := start(t, m, amara)
+		time.Sleep(time.Minute)
+		store.now.Store(true)
+		accepted(t, m, token, curfew.Active)
+		active := time.Now()
+		time.Sleep(20 * time.Second) // the sweeper tries
+		began := time.Now()
+		if err := m.SetLifetime(context.Background(), amara.ID, time.Hour); curfew.ErrorCode(err) != curfew.CodeUnavailable {
+			t.Errorf("a change while the store is stuck: %v, want unavailable", err)
+		}
+		if waited := time.Since(began); waited > 30*time.Second {
+			t.Errorf("the change waited %v", waited)
+		}
+		store.now.Store(false)
+		time.Sleep(20 * time.Second)
+		r, err := store.Find(t.Context(), nil, s.ID)
+		if err != nil || !r.Session.LastActive.Equal(active) {
+			t.Errorf("the store has %+v, %v; want activity at %v", r.Session, err, active)
+		}
+	})
+}

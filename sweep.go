@@ -123,6 +123,9 @@ const (
 	tickEvery   = 30 * time.Second
 	forgetEvery = time.Hour
 	flushBatch  = 1000
+
+	// flushTimeout is how long a batch may take, while others wait for their turn. What was not written by then is written later.
+	flushTimeout = 10 * time.Second
 )
 
 // sweep does the background work until ctx ends. Nothing that it does decides whether a session is accepted: it writes
@@ -210,6 +213,8 @@ func (m *Manager) flushBatch(ctx context.Context, t take) (int, error) {
 	if len(batch) == 0 {
 		return 0, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
 	touches := make([]Touch, len(batch))
 	for i, e := range batch {
 		touches[i] = Touch{ID: e.id(), At: fromMilli(e.lastActive.Load())}
