@@ -175,6 +175,7 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 		return err
 	}
 	c.warn(log, listener)
+	go logApps(ctx, log, gates.Apps)
 
 	select {
 	case <-ctx.Done():
