@@ -243,6 +243,29 @@ func TestUsersPage(t *testing.T) {
 	victim.untilText("account was disabled")
 }
 
+// TestFormThatIsAPage posts a form that was opened as a page of its own: its answers are pages too.
+func TestFormThatIsAPage(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	b := newProfile(t).open(t, s.base, desktop)
+	b.signIn("amara")
+	b.go_("/users/new")
+	b.fill("#username", "bo")
+	b.fill("#password", "another horse")
+	b.fill("#repeat", "another house")
+	b.press("\r")
+	b.untilText("The two passwords differ.")
+	b.expect("422")
+	if eval[bool](b, "document.querySelector('#dialog').open") {
+		t.Error("the form is there twice")
+	}
+	b.fill("#password", "another horse")
+	b.fill("#repeat", "another horse")
+	b.press("\r")
+	b.untilPath("/users")
+	b.untilText("Added bo.")
+}
+
 func TestChangePassword(t *testing.T) {
 	t.Parallel()
 	s := serveHouse(t)

@@ -70,6 +70,9 @@
 
   if (!dialog) return; // nobody is signed in
 
+  // A form that is the page, and not in the dialog, is answered by a page: or it would stand there twice.
+  for (const form of document.querySelectorAll('#view > #panel form')) form.removeAttribute('hx-boost');
+
   // While the guard leaves, nothing else may navigate; an answer that leads to the sign-in page would.
   let leaving = false;
   document.addEventListener('curfew:leaving', (e) => { leaving = e.detail.leaving; });
