@@ -87,7 +87,7 @@ func (b *bench) measureEndOthers() error {
 	samples := l.end()
 	b.effective(samples, returned)
 	b.all("terminate others: a sample of the others, refused", refused, len(cold))
-	b.tail(fmt.Sprintf("while others are terminated, %s sessions", showCount(b.sessions)), samples, called, time.Now())
+	b.tail(fmt.Sprintf("while others are terminated, %s sessions", showCount(b.sessions)), round{samples, called, time.Now()}.windows(tailRounds))
 	if _, err := s.Check(b.ctx, started[0], curfew.Active); err != nil {
 		return fmt.Errorf("the session in use: %w", err)
 	}

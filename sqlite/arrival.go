@@ -116,9 +116,9 @@ func (t *tx) loadArrivals() error {
 	return err
 }
 
-// index takes up to most arrivals into the indexes, the oldest first.
+// index takes up to most arrivals into the indexes, those that end first before others.
 func (t *tx) index(most int) error {
-	rows, err := t.query("SELECT "+keyColumns+" FROM session WHERE indexed = 0 ORDER BY seq LIMIT ?", most)
+	rows, err := t.query("SELECT "+keyColumns+" FROM session WHERE indexed = 0 ORDER BY ends_at LIMIT ?", most)
 	if err != nil {
 		return err
 	}
@@ -128,11 +128,10 @@ func (t *tx) index(most int) error {
 	}
 	t.onCommit(func() { t.arrivals.remove(keys(found)...) })
 	return inPieces(found, func(piece []liveRow) error {
-		last := piece[len(piece)-1].seq
-		if err := t.countLive("+", "indexed = 0 AND seq <= ?", last); err != nil {
+		if err := t.countLive("+", "seq IN "+listed, seqs(piece)); err != nil {
 			return err
 		}
-		_, err := t.exec("UPDATE OR FAIL session SET indexed = 1 WHERE indexed = 0 AND seq <= ?", last)
+		_, err := t.exec("UPDATE OR FAIL session SET indexed = 1 WHERE seq IN "+listed, seqs(piece))
 		return err
 	})
 }

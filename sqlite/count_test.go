@@ -51,6 +51,29 @@ func TestCountAllIsQuick(t *testing.T) {
 	}
 }
 
+// TestDueIsQuick looks at how the sweeper looks for work, each second: not by going through all arrivals, which made everybody else wait.
+func TestDueIsQuick(t *testing.T) {
+	db := open(t, t.TempDir())
+	sqlite.NoChores(t, db)
+	insert(t, db, storetest.Record("a", "amara", 0), storetest.Record("b", "amara", 0))
+	wantIndexes := func(when string) {
+		for _, step := range sqlite.PlanOfDue(t, db) {
+			if strings.Contains(step, "SCAN session") || strings.Contains(step, "INTEGER PRIMARY KEY") {
+				t.Errorf("%s the plan has %q", when, step)
+			}
+		}
+	}
+	wantIndexes("at first")
+	sqlite.SetSteps(t, db, 0, 1, 1)
+	if _, _, err := db.End(t.Context(), storetest.T0, curfew.Selection{All: true, Except: "a"}, curfew.Ending{}); err != nil {
+		t.Fatal(err)
+	}
+	if fences, _ := sqlite.Chores(db); fences == 0 {
+		t.Fatal("there is no fence")
+	}
+	wantIndexes("behind a fence")
+}
+
 // changeAtRandom makes one change in all stores.
 func changeAtRandom(t *testing.T, r *rand.Rand, at time.Duration, stores ...curfew.Store) {
 	t.Helper()

@@ -151,7 +151,19 @@ func Mislead(db *DB, from, to curfew.Key) {
 // PlanOfCount is how all sessions are counted.
 func PlanOfCount(t *testing.T, db *DB) (steps []string) {
 	t.Helper()
-	rows, err := db.reads.Query("EXPLAIN QUERY PLAN "+countAllQuery, 0, "")
+	return plan(t, db, countAllQuery, 0, "")
+}
+
+// PlanOfDue is how is looked for sessions that are due.
+func PlanOfDue(t *testing.T, db *DB) (steps []string) {
+	t.Helper()
+	query, args := db.writer.tx.published.Load().anyDue(time.Now())
+	return plan(t, db, query, args...)
+}
+
+func plan(t *testing.T, db *DB, query string, args ...any) (steps []string) {
+	t.Helper()
+	rows, err := db.reads.Query("EXPLAIN QUERY PLAN "+query, args...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -109,7 +109,7 @@ func (t *tx) moveFenced(most int) error {
 }
 
 func (t *tx) moveArrived(f fence, most int) (n int, err error) {
-	rows, err := t.query("SELECT "+keyColumns+" FROM session WHERE indexed = 0 AND seq <= ? AND id <> ? ORDER BY seq LIMIT ?", f.upto, string(f.but), most)
+	rows, err := t.query("SELECT "+keyColumns+" FROM session WHERE indexed = 0 AND +seq <= ? AND +id <> ? ORDER BY ends_at LIMIT ?", f.upto, string(f.but), most)
 	if err != nil {
 		return 0, err
 	}

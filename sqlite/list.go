@@ -135,12 +135,13 @@ func (fs fences) live() []source {
 	}
 }
 
-// sources returns all live sessions.
-func (fs fences) sources() []source {
+// byEnd returns the live sessions, in parts that each have an index by which those are found that are due. While there is a fence,
+// nothing comes into the indexes, so those that started after it are all arrivals.
+func (fs fences) byEnd() []source {
 	if len(fs) == 0 {
-		return append(fs.live(), source{where: "indexed = 1"})
+		return []source{{where: "indexed = 0"}, {where: "indexed = 1"}}
 	}
-	return fs.live()
+	return []source{{where: "indexed = 0 AND " + beyond, args: fs.args()}, {where: "indexed = 1 AND id = ?", args: fs.args()[1:]}}
 }
 
 // Count implements curfew.Store.

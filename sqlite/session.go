@@ -228,15 +228,20 @@ func (db *DB) End(ctx context.Context, now time.Time, sel curfew.Selection, e cu
 	return n, ended, nil
 }
 
+// anyDue reports whether there is a live session whose time is over.
 func (db *DB) anyDue(ctx context.Context, now time.Time) (found bool, err error) {
+	query, args := db.writer.tx.published.Load().anyDue(now)
+	err = db.lookups.QueryRowContext(ctx, query, args...).Scan(&found)
+	return found, err
+}
+
+func (fs fences) anyDue(now time.Time) (query string, args []any) {
 	var exist []string
-	var args []any
-	for _, src := range db.writer.tx.published.Load().sources() {
-		exist = append(exist, "EXISTS (SELECT 1 FROM session"+src.hint+" WHERE "+src.where+" AND ends_at <= ?)")
+	for _, src := range fs.byEnd() {
+		exist = append(exist, "EXISTS (SELECT 1 FROM session WHERE "+src.where+" AND ends_at <= ?)")
 		args = append(append(args, src.args...), milli(now))
 	}
-	err = db.lookups.QueryRowContext(ctx, "SELECT "+strings.Join(exist, " OR "), args...).Scan(&found)
-	return found, err
+	return "SELECT " + strings.Join(exist, " OR "), args
 }
 
 func (t *tx) end(sel curfew.Selection, e curfew.Ending) (n int, ended []curfew.Key, err error) {
@@ -308,8 +313,8 @@ func (t *tx) rowsOf(user curfew.UserID, after int64) ([]liveRow, error) {
 func (t *tx) rowsDue(now time.Time) ([]liveRow, error) {
 	var from []string
 	var args []any
-	for _, src := range t.fences.sources() {
-		from = append(from, "SELECT * FROM (SELECT "+keyColumns+" FROM session"+src.hint+" WHERE "+src.where+" AND ends_at <= ? ORDER BY ends_at, id LIMIT ?)")
+	for _, src := range t.fences.byEnd() {
+		from = append(from, "SELECT * FROM (SELECT "+keyColumns+" FROM session WHERE "+src.where+" AND ends_at <= ? ORDER BY ends_at, id LIMIT ?)")
 		args = append(append(args, src.args...), milli(now), dueAtOnce)
 	}
 	rows, err := t.query(strings.Join(from, " UNION ALL "), args...)

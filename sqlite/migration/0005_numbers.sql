@@ -1,5 +1,6 @@
 -- +goose Up
 -- Both tables are written anew. The writer itself numbers the sessions that start, since AUTOINCREMENT writes a second row for each.
+-- What is in no index but that of the arrivals is found there by when it ends, so that a sweeper need not look at all of it each second.
 -- History has a number of its own to order what ended at the same time: random IDs cost each row a page of the index.
 ALTER TABLE session RENAME TO session_before;
 CREATE TABLE session (
@@ -28,7 +29,7 @@ INSERT INTO session (seq, indexed, id, hash, user_id, user_name, full_name, cred
     SELECT seq, indexed, id, hash, user_id, user_name, full_name, credential, origin, device,
     created_at, authenticated_at, last_active, lifetime, grace, expires_at, person_no, device_no FROM session_before;
 DROP TABLE session_before;
-CREATE INDEX session_arrival ON session (indexed) WHERE indexed = 0;
+CREATE INDEX session_arrival ON session (ends_at) WHERE indexed = 0;
 CREATE UNIQUE INDEX session_id ON session (id) WHERE indexed = 1;
 CREATE UNIQUE INDEX session_hash ON session (hash) WHERE indexed = 1;
 CREATE INDEX session_ends_at ON session (ends_at) WHERE indexed = 1;
