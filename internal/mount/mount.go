@@ -52,7 +52,7 @@ func strip(r *http.Request, below string) *http.Request {
 	stripped := r.WithContext(context.WithValue(r.Context(), key{}, Base))
 	u := *r.URL
 	u.Path = below
-	u.RawPath = strings.TrimPrefix(u.RawPath, Base) // if the base was escaped this is no encoding of the path, and not used
+	u.RawPath = "" // nothing of ours needs it; with the base's own slash escaped, the mux would redirect by it, and knows no base
 	stripped.URL = &u
 	return stripped
 }

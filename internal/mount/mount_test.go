@@ -16,7 +16,9 @@ func TestUnder(t *testing.T) {
 	for path, want := range map[string]string{
 		"/.curfew/":            "/?",
 		"/.curfew/users?q=1":   "/users?q=1",
-		"/.curfew/a%2Fb":       "/a%2Fb?",
+		"/.curfew/a%2Fb":       "/a/b?",
+		"/.curfew%2fusers":     "/users?",
+		"/.curfew%2f%2fusers":  "308 /.curfew/users",
 		"/%2ecurfew/users":     "/users?",
 		"/.curfew/.curfew/x":   "/.curfew/x?",
 		"/.curfew":             "308 /.curfew/",
