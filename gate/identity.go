@@ -77,10 +77,38 @@ func isIdentity(name string) bool {
 	case 'r':
 		return hasName(name, "remote-", false)
 	case 'x':
-		return hasName(name, "x-forwarded-", false) || hasName(name, "x-remote-", false) || hasName(name, "x-real-ip", true) ||
-			hasName(name, "x-original-", false) || hasName(name, "x-rewrite-url", true)
+		return isOther(name)
 	case 'f':
 		return hasName(name, "forwarded", true)
+	case 'c':
+		return hasName(name, "client-ip", true)
+	case 't':
+		return hasName(name, "true-client-ip", true)
+	case 'p':
+		return hasName(name, "proxy", true) // CGI makes HTTP_PROXY of it, which many programs believe (CVE-2016-5385)
+	default:
+		return false
+	}
+}
+
+// isOther is isIdentity for the names that begin with an x.
+func isOther(name string) bool {
+	if len(name) < 3 {
+		return false
+	}
+	switch name[2] | 0x20 {
+	case 'a':
+		return hasName(name, "x-auth-request-", false) || hasName(name, "x-authenticated-", false) || hasName(name, "x-authentik-", false)
+	case 'c':
+		return hasName(name, "x-client-ip", true) || hasName(name, "x-cluster-client-ip", true)
+	case 'f':
+		return hasName(name, "x-forwarded", true) || hasName(name, "x-forwarded-", false)
+	case 'o':
+		return hasName(name, "x-original-", false)
+	case 'r':
+		return hasName(name, "x-remote-", false) || hasName(name, "x-real-ip", true) || hasName(name, "x-rewrite-url", true)
+	case 'w':
+		return hasName(name, "x-webauth-", false)
 	default:
 		return false
 	}
