@@ -33,6 +33,30 @@ func setsOwnCookie(line string) bool {
 	return isOwnCookie(name)
 }
 
+// keepCookies takes out of an answer that browsers shall forget all cookies of its site, of which ours is one. "*" becomes
+// everything else that there is to forget.
+func keepCookies(h http.Header) {
+	if _, ok := h[clearHeader]; !ok {
+		return
+	}
+	var kept []string
+	for item := range items(h, clearHeader) {
+		switch strings.ToLower(strings.Trim(item, `"`)) {
+		case "cookies":
+		case "*":
+			kept = append(kept, `"cache"`, `"clientHints"`, `"executionContexts"`, `"prefetchCache"`, `"prerenderCache"`, `"storage"`)
+		default:
+			kept = append(kept, item)
+		}
+	}
+	delete(h, clearHeader)
+	if len(kept) > 0 {
+		h[clearHeader] = []string{strings.Join(kept, ", ")}
+	}
+}
+
+const clearHeader = "Clear-Site-Data"
+
 // appCookies returns a request's cookies but for Curfew's own, which no app may see, in whatever spelling. It is empty
 // if there are no others.
 func appCookies(lines []string) string {

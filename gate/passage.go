@@ -99,6 +99,10 @@ func (q *passage) answer(res *http.Response) {
 	if cookies := res.Header["Set-Cookie"]; len(cookies) > 0 {
 		res.Header["Set-Cookie"] = slices.DeleteFunc(cookies, setsOwnCookie)
 	}
+	keepCookies(res.Header)
+	if !q.rule.Access.Public && res.StatusCode >= http.StatusOK {
+		makePrivate(res.Header)
+	}
 }
 
 // WriteHeader begins the answer.

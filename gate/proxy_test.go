@@ -239,7 +239,7 @@ func TestAppsAreUntouched(t *testing.T) {
 			resp := f.do(f.request(method, fmt.Sprintf("/%d", status), nil, f.amara))
 			h := resp.Header
 			_, typed := h["Content-Type"]
-			if resp.StatusCode != status || h.Get("X-Method") != method || typed || h.Get("Cache-Control") != "" ||
+			if resp.StatusCode != status || h.Get("X-Method") != method || typed || h.Get("Cache-Control") != "private" ||
 				h.Get("Location") != "http://elsewhere.example/" || !slices.Equal(h["Set-Cookie"], []string{"app=1; Path=/"}) {
 				t.Errorf("%s %d: %d, %v", method, status, resp.StatusCode, h)
 			}
