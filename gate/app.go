@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/curfewhq/curfew"
@@ -170,6 +171,11 @@ func checkUpstream(u *url.URL) error {
 		return invalid("upstream", "must be such as http://127.0.0.1:3000, https://app.internal or unix:///run/app.sock")
 	case u.Path != "" && u.Path != "/":
 		return invalid("upstream", "must not have a path: the app gets the paths that people ask for")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return invalid("upstream", fmt.Sprintf("has the port %s; ports are from 1 to 65535", port))
+		}
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return invalid("upstream", "must not have a user, a query or a fragment")
