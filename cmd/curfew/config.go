@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -17,13 +18,14 @@ import (
 	"github.com/curfewhq/curfew/gate"
 )
 
-// config is what --config holds. docs/configuration.md says what each key means.
+// config is what --config holds. docs/configuration.md says what each key means. What is a string in the end is within a struct,
+// for the decoder asks no string type to read itself.
 type config struct {
-	TrustedProxies []proxy     `toml:"trusted_proxies"`
-	ForwardAuth    bool        `toml:"forward_auth"`
-	CookieDomain   domain      `toml:"cookie_domain"`
-	ConsoleHost    hostName    `toml:"console_host"`
-	Apps           []appConfig `toml:"app"`
+	TrustedProxies []proxy            `toml:"trusted_proxies"`
+	ForwardAuth    bool               `toml:"forward_auth"`
+	CookieDomain   struct{ domain }   `toml:"cookie_domain"`
+	ConsoleHost    struct{ hostName } `toml:"console_host"`
+	Apps           []appConfig        `toml:"app"`
 }
 
 type appConfig struct {
@@ -125,6 +127,9 @@ func (c config) apps(forwardAuth bool) (apps []gate.App, key string, err error) 
 			return nil, fmt.Sprintf("app[%d].%s", i, fieldOf(err)), unnamed(err)
 		}
 		for j, r := range a.Rules {
+			if r.Path == "" {
+				return nil, fmt.Sprintf("app[%d].rule[%d].path", i, j), errors.New(`is missing; say what the rule is for, such as "/admin", or "/" for all`)
+			}
 			app.Rules = append(app.Rules, r.rule())
 			err := app.Check()
 			if err == nil {
@@ -134,9 +139,31 @@ func (c config) apps(forwardAuth bool) (apps []gate.App, key string, err error) 
 				return nil, fmt.Sprintf("app[%d].rule[%d].%s", i, j, fieldOf(err)), unnamed(err)
 			}
 		}
+		for j, r := range app.Rules {
+			if err := leaks(app.Rules, r); err != nil {
+				return nil, fmt.Sprintf("app[%d].rule[%d].exact", i, j), err
+			}
+		}
 		apps = append(apps, app)
 	}
 	return apps, "", nil
+}
+
+// leaks finds a rule for some that is for one path alone, while the same path with a slash behind it is for others: most apps
+// take the two for the same.
+func leaks(rules []gate.Rule, r gate.Rule) error {
+	if !r.Exact || len(r.Access.Roles)+len(r.Access.Users) == 0 || strings.HasSuffix(r.Path, "/") {
+		return nil
+	}
+	for _, other := range rules {
+		switch {
+		case other.Exact && other.Path == r.Path+"/", !other.Exact && other.Path == r.Path: // it is said what is meant
+			return nil
+		case !other.Exact && (other.Path == "/" || strings.HasPrefix(r.Path, other.Path+"/")) && reflect.DeepEqual(other.Access, r.Access):
+			return nil
+		}
+	}
+	return fmt.Errorf("is for %q alone, and %[1]q with a slash behind it is for others, which most apps take for the same; leave exact out, or add a rule for %q", r.Path, r.Path+"/")
 }
 
 // check finds what would be followed, but means something else than whoever wrote it thinks.

@@ -80,6 +80,12 @@ func TestConfigMistakes(t *testing.T) {
 		"no roles":        {app + "[[app.rule]]\npath = \"/a\"\nroles = []\n", ":5: app[0].rule[0].roles: is empty"},
 		"no users":        {app + "[[app.rule]]\npath = \"/a\"\nroles = [\"admin\"]\nusers = []\n", ":6: app[0].rule[0].users: is empty"},
 		"wildcard":        {app + "[[app.rule]]\npath = \"/a/*\"\n", ":4: app[0].rule[0].path: \"/a/*\" must be without *"},
+		"no path":         {app + "[[app.rule]]\naccess = \"public\"\n", ":3: app[0].rule[0].path: is missing"},
+		"half a rule":     {app + "[[app.rule]]\npath = \"/a\"\nexact = true\nroles = [\"admin\"]\n", ":5: app[0].rule[0].exact: is for \"/a\" alone"},
+		"scheme in host":  {app + "host = \"https://a\"\n", ":3: app[0].host: \"https://a\" must be a host name alone"},
+		"bad port":        {"[[app]]\nupstream = \"http://a:65536\"\n", ":2: app[0].upstream: has the port 65536"},
+		"console's host":  {"console_host = \"https://a\"\n", ":1: "},
+		"cookie's dot":    {"cookie_domain = \".example.com\"\n", ":1: "},
 		"bad proxy":       {"trusted_proxies = [\n\"10.0.0.0/99\"]\n", ":2: "},
 		"key twice":       {app + "upstream = \"http://a\"\n", ":3: "},
 	} {
@@ -91,6 +97,19 @@ func TestConfigMistakes(t *testing.T) {
 	}
 	if _, _, err := readConfig("/nowhere/curfew.toml", false); err == nil || !strings.Contains(err.Error(), "/nowhere/curfew.toml") {
 		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+// TestExactRules has rules for one path that say what holds with a slash behind it.
+func TestExactRules(t *testing.T) {
+	const exact = "[[app.rule]]\npath = \"/a\"\nexact = true\n"
+	for _, more := range []string{
+		"access = \"public\"\n", "passive = true\n", "roles = [\"admin\"]\n[[app.rule]]\npath = \"/a/\"\nexact = true\n",
+		"roles = [\"admin\"]\n[[app.rule]]\npath = \"/a\"\naccess = \"public\"\n", "roles = [\"admin\"]\n[[app.rule]]\npath = \"/\"\nroles = [\"admin\"]\n",
+	} {
+		if _, _, err := readConfig(writeConfig(t, "[[app]]\nupstream = \"http://a\"\n"+exact+more), false); err != nil {
+			t.Errorf("%s: %v", more, err)
+		}
 	}
 }
 

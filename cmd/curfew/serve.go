@@ -10,8 +10,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -54,6 +57,12 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return usage("--tls-cert and --tls-key go together")
 	}
+	if c.MaxSessions < 0 {
+		return usage("--max-sessions must be 0, for any number, or more")
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return usage(fmt.Sprintf("--listen %s must be an address and a port, such as 127.0.0.1:8080, or :8080 for all addresses", c.Listen))
+	}
 	if c.MaxAge == 0 || c.KeepHistory == 0 {
 		return usage("--max-age and --keep-history must be more than 0")
 	}
@@ -74,6 +83,9 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 		return listenError(c.Listen, err)
 	}
 	defer listener.Close()
+	if i := slices.IndexFunc(apps, func(a gate.App) bool { return isSelf(a.Upstream, listener.Addr()) }); i >= 0 {
+		return usage(fmt.Sprintf("the upstream %s is Curfew itself; give the address of the app, or another --listen", apps[i].Upstream))
+	}
 	h, err := openHouse(ctx, c.dataFlags, c.policy(), log)
 	if err != nil {
 		return err
@@ -96,6 +108,20 @@ func listenError(addr string, err error) error {
 	return err
 }
 
+// isSelf reports whether the upstream is where the server itself listens.
+func isSelf(upstream *url.URL, listen net.Addr) bool {
+	at, err := netip.ParseAddrPort(listen.String())
+	if err != nil || upstream == nil || upstream.Port() != strconv.Itoa(int(at.Port())) {
+		return false
+	}
+	host, err := netip.ParseAddr(upstream.Hostname())
+	if upstream.Hostname() == "localhost" {
+		return at.Addr().IsLoopback() || at.Addr().IsUnspecified()
+	}
+	host = host.Unmap()
+	return err == nil && (host == at.Addr().Unmap() || host.IsUnspecified() || at.Addr().IsUnspecified() && host.IsLoopback())
+}
+
 // withFile returns the command with what its file says where no flag does, and the apps of both.
 func (c serveCmd) withFile() (serveCmd, []gate.App, error) {
 	var apps []gate.App
@@ -109,8 +135,8 @@ func (c serveCmd) withFile() (serveCmd, []gate.App, error) {
 		}
 		apps = append(apps, more...)
 		c.ForwardAuth = c.ForwardAuth || file.ForwardAuth
-		c.CookieDomain = cmp.Or(c.CookieDomain, file.CookieDomain)
-		c.ConsoleHost = cmp.Or(c.ConsoleHost, file.ConsoleHost)
+		c.CookieDomain = cmp.Or(c.CookieDomain, file.CookieDomain.domain)
+		c.ConsoleHost = cmp.Or(c.ConsoleHost, file.ConsoleHost.hostName)
 		if len(c.TrustedProxy) == 0 {
 			c.TrustedProxy = file.TrustedProxies
 		}
@@ -232,6 +258,12 @@ func announce(ctx context.Context, out io.Writer, address string, h *house, setu
 
 // warn says openly what a plain-HTTP server is for.
 func (c serveCmd) warn(log *slog.Logger, l net.Listener) {
+	for _, p := range c.TrustedProxy {
+		if netip.Prefix(p).Bits() == 0 {
+			log.Warn("--trusted-proxy believes EVERYBODY: whoever reaches this server says from where they come, and over what; name your proxy's own address",
+				"range", netip.Prefix(p).String())
+		}
+	}
 	if c.TLSCert != "" || len(c.TrustedProxy) > 0 {
 		return
 	}
