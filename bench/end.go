@@ -69,7 +69,10 @@ func (b *bench) measureEndOthers() error {
 	if err != nil {
 		return err
 	}
-	l := s.startLoad(b.ctx, slices.Concat(started[1:], seeded))
+	l, err := s.startLoad(b.ctx, slices.Concat(started[1:], seeded))
+	if err != nil {
+		return err
+	}
 	time.Sleep(quietTime)
 	sel, ending := terminate(own)
 	called := time.Now()
@@ -84,7 +87,10 @@ func (b *bench) measureEndOthers() error {
 	cold := sampleOf(2000, len(s.tokens))
 	refused := s.countRefused(b.ctx, cold)
 	time.Sleep(time.Until(called.Add(endMoving)))
-	samples := l.end()
+	samples, err := l.end()
+	if err != nil {
+		return err
+	}
 	b.effective(samples, returned)
 	b.all("terminate others: a sample of the others, refused", refused, len(cold))
 	b.tail(fmt.Sprintf("while others are terminated, %s sessions", showCount(b.sessions)), round{samples, called, time.Now()}.windows(tailRounds))

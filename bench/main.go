@@ -51,6 +51,10 @@ func main() {
 		exitOn(runChild(os.Args[2], os.Args[3:]))
 		return
 	}
+	if len(os.Args) == 4 && os.Args[1] == paceArg {
+		exitOn(runPacer(os.Args[2], os.Args[3]))
+		return
+	}
 	opt, err := parseFlags()
 	exitOn(err)
 	met, err := run(opt)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -17,10 +18,9 @@ const (
 	loadLimit   = 5e6 // ns
 )
 
-// load checks sessions at a steady rate, and notes for each check how long after the moment at which it was due it was
-// answered. So whoever is kept waiting counts, even those whose turn would have come while everything stood still.
+// load checks sessions when a pacer asks for it, and notes how long after that each check was answered.
 type load struct {
-	stop    context.CancelFunc
+	pacer   *pacer
 	done    sync.WaitGroup
 	samples [loadCallers][]sample
 }
@@ -31,31 +31,35 @@ type sample struct {
 	ok         bool          // the session was live
 }
 
-func (s *site) startLoad(ctx context.Context, tokens []curfew.Token) *load {
-	ctx, stop := context.WithCancel(ctx)
-	l := &load{stop: stop}
+func (s *site) startLoad(ctx context.Context, tokens []curfew.Token) (*load, error) {
+	pacer, err := startPacer(loadCallers, loadPace/loadCallers)
+	if err != nil {
+		return nil, err
+	}
+	l := &load{pacer: pacer}
 	for caller := range l.samples {
 		l.samples[caller] = make([]sample, 0, 1<<16)
 		l.done.Go(func() {
-			began := time.Now().Add(loadPace * time.Duration(caller) / loadCallers)
-			for i := 0; ctx.Err() == nil; i++ {
-				due := began.Add(time.Duration(i) * loadPace)
-				time.Sleep(time.Until(due))
+			for i := 0; ; i++ {
+				due, err := pacer.next(caller)
+				if err != nil {
+					return
+				}
 				token := tokens[scatter(uint64(i*loadCallers+caller), len(tokens))]
 				asked := time.Now()
-				_, err := s.Check(ctx, token, curfew.Active)
+				_, err = s.Check(ctx, token, curfew.Active)
 				l.samples[caller] = append(l.samples[caller], sample{due, asked, time.Since(due), err == nil})
 			}
 		})
 	}
-	return l
+	return l, nil
 }
 
 // end stops the load and returns all samples.
-func (l *load) end() []sample {
-	l.stop()
+func (l *load) end() ([]sample, error) {
+	l.pacer.stop()
 	l.done.Wait()
-	return slices.Concat(l.samples[:]...)
+	return slices.Concat(l.samples[:]...), l.pacer.close()
 }
 
 // latencies are those of the checks that were due from one moment to another.
@@ -151,9 +155,13 @@ func (b *bench) expire() (round, error) {
 	}
 	s.clock.jumpTo(seedEnd.Add(-quietTime))
 	from := time.Now().Add(quietTime)
-	l := s.startLoad(b.ctx, slices.Concat(outliving, seeded))
+	l, err := s.startLoad(b.ctx, slices.Concat(outliving, seeded))
+	if err != nil {
+		return round{}, err
+	}
 	time.Sleep(quietTime + 5*time.Second)
-	return round{l.end(), from, time.Now()}, s.remove()
+	samples, err := l.end()
+	return round{samples, from, time.Now()}, errors.Join(err, s.remove())
 }
 
 // measureStorm lets people sign in as fast as they can, while others are checked.
@@ -166,7 +174,10 @@ func (b *bench) measureStorm() error {
 	if err != nil {
 		return err
 	}
-	l := s.startLoad(b.ctx, slices.Concat(outliving, seeded))
+	l, err := s.startLoad(b.ctx, slices.Concat(outliving, seeded))
+	if err != nil {
+		return err
+	}
 	time.Sleep(quietTime)
 	from := time.Now()
 	ctx, cancel := context.WithTimeout(b.ctx, tailRounds*3*time.Second)
@@ -174,7 +185,11 @@ func (b *bench) measureStorm() error {
 	if err := storm(ctx, s.Manager, func(curfew.Token) {}); err != nil {
 		return err
 	}
-	r := round{l.end(), from, time.Now()}
+	samples, err := l.end()
+	if err != nil {
+		return err
+	}
+	r := round{samples, from, time.Now()}
 	b.tail(fmt.Sprintf("while %d callers sign in, %s sessions", stormCallers, showCount(b.sessions)), r.windows(tailRounds))
 	return s.remove()
 }
