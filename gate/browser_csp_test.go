@@ -47,7 +47,7 @@ func TestPolicyKeepsOthersOut(t *testing.T) {
 	if eval[bool](b, "!!(window.inline || window.other)") {
 		t.Error("another script runs too")
 	}
-	if errors := b.takeErrors(); len(errors) < 2 {
+	if errors := b.TakeErrors(); len(errors) < 2 {
 		t.Errorf("the browser's console has only %q", errors)
 	}
 }
@@ -85,7 +85,7 @@ func TestPolicyInMarkup(t *testing.T) {
 				return
 			}
 			time.Sleep(6 * time.Second) // it would ask again after 5
-			if errors := b.takeErrors(); eval[int](b, "states") != 0 || len(errors) != 1 && len(errors) != 2 || !strings.Contains(errors[0], "connect") {
+			if errors := b.TakeErrors(); eval[int](b, "states") != 0 || len(errors) != 1 && len(errors) != 2 || !strings.Contains(errors[0], "connect") {
 				t.Errorf("the browser's console: %q", errors)
 			}
 		})

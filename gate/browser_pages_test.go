@@ -74,10 +74,10 @@ func TestPageChangesUnderDialog(t *testing.T) {
 			b.inFront()
 			eval[bool](b, "("+change+", true)")
 			b.inFront()
-			b.do(chromedp.KeyEvent("\r"))
+			b.Do(chromedp.KeyEvent("\r"))
 			b.until("the dialog is gone", "!guardDialog()")
 			before := p.activities()
-			b.do(chromedp.KeyEvent("a"))
+			b.Do(chromedp.KeyEvent("a"))
 			waitFor(t, "input is still noticed", func() bool { return p.activities() > before })
 			b.showsDialog(p)
 		})
@@ -101,7 +101,7 @@ func TestPrint(t *testing.T) {
 	b.until("the guard runs", "states > 0")
 	p.set("expiring")
 	b.inFront()
-	b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+	b.Do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
 		return err
 	}))
@@ -156,8 +156,8 @@ func TestFrames(t *testing.T) {
 			b.until("the frame is there", "frames.length === 1 && document.readyState === 'complete'")
 			time.Sleep(500 * time.Millisecond) // until it has what is in it, even if that is foreign
 			before := p.activities()
-			b.do(chromedp.MouseClickXY(500, 400))
-			b.do(chromedp.KeyEvent("a"))
+			b.Do(chromedp.MouseClickXY(500, 400))
+			b.Do(chromedp.KeyEvent("a"))
 			if test.counts {
 				waitFor(t, "the input is reported", func() bool { return p.activities() > before })
 				p.set("expiring")
@@ -171,7 +171,7 @@ func TestFrames(t *testing.T) {
 			if n := p.activities() - before; n > 0 && test.header != "" {
 				t.Errorf("%d reports", n)
 			}
-			for _, e := range b.takeErrors() {
+			for _, e := range b.TakeErrors() {
 				if !strings.Contains(e, "'allow-scripts' permission is not set") {
 					t.Error(e)
 				}
@@ -194,7 +194,7 @@ func TestCachedPages(t *testing.T) {
 		if got := eval[string](b, first); strings.Contains(got, "guard.js") {
 			t.Errorf("a script gets %q", got)
 		}
-		b.do(chromedp.Navigate(p.base + "/next"))
+		b.Do(chromedp.Navigate(p.base + "/next"))
 		b.until("the guard runs in the next page", "location.pathname === '/next' && states > 0")
 		if got := eval[string](b, "fetch('/next').then(r => r.text())"); strings.Contains(got, "guard.js") {
 			t.Errorf("a script gets %q", got)
@@ -217,7 +217,7 @@ func TestServiceWorker(t *testing.T) {
 	}))
 	b := openTab(t, p.base)
 	eval[bool](b, "navigator.serviceWorker.register('/sw.js').then(() => navigator.serviceWorker.ready).then(() => true)")
-	b.do(chromedp.Navigate(p.base + "/next"))
+	b.Do(chromedp.Navigate(p.base + "/next"))
 	b.until("the page came through the service worker", "navigator.serviceWorker.controller")
 	b.until("the guard runs", "states > 0")
 	b.showsDialog(p)
@@ -229,7 +229,7 @@ func TestBack(t *testing.T) {
 	p := protect(t, answerWith(nil, "<!doctype html><title>x</title><p>y"))
 	b := openTab(t, p.base+"/one")
 	b.until("the guard runs", "states > 0 && (window.kept = true)")
-	b.do(chromedp.Navigate(p.base + "/two"))
+	b.Do(chromedp.Navigate(p.base + "/two"))
 	b.until("the guard runs", "states > 0")
 	eval[bool](b, "(history.back(), true)")
 	b.until("the page is back", "location.pathname === '/one' && states > 0")

@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,37 +12,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/log"
-	cdppage "github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/runtime"
-	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
+
+	"github.com/curfewhq/curfew/internal/browsertest"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	closeBrowser()
-	os.Exit(code)
-}
-
-// browser is started once, by the first test that wants it.
-var browser = sync.OnceValues(func() (context.Context, error) {
-	path := "/usr/bin/chromium"
-	if p := os.Getenv("CHROMIUM"); p != "" {
-		path = p
-	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.ExecPath(path),
-		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1"))
-	ctx, _ := chromedp.NewExecAllocator(context.Background(), opts...)
-	ctx, closeBrowser = chromedp.NewContext(ctx)
-	return ctx, chromedp.Do(ctx)
-})
-
-var closeBrowser = func() {}
+func TestMain(m *testing.M) { os.Exit(browsertest.Run(m)) }
 
 const (
-	patience = 30 * time.Second
+	patience = browsertest.Patience
 	lifetime = 300 * time.Second // of the session
 )
 
@@ -153,13 +130,10 @@ func (p *protected) activities() int {
 	return p.activity
 }
 
-// tab is a tab that must log no error.
+// tab is a tab at a page with a guard.
 type tab struct {
-	t   *testing.T
-	ctx context.Context
-
-	mu     sync.Mutex
-	errors []string
+	*browsertest.Tab
+	t *testing.T
 }
 
 // watchGuard runs in each page before everything else, and counts what the guard tells.
@@ -170,95 +144,21 @@ const watchGuard = `
 
 func openTab(t *testing.T, url string) *tab {
 	t.Helper()
-	parent, err := browser()
-	if err != nil {
-		t.Fatalf("start the browser: %v", err)
-	}
-	created, err := chromedp.CallBrowser(parent, target.CreateBrowserContext, target.CreateBrowserContextParams{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := chromedp.NewContext(parent, chromedp.WithExistingBrowserContext(created.BrowserContextID))
-	ctx, stop := context.WithTimeout(ctx, time.Minute)
-	b := &tab{t: t, ctx: ctx}
-	t.Cleanup(func() {
-		stop()
-		cancel()
-		for _, e := range b.takeErrors() {
-			t.Errorf("the browser's console: %s", e)
-		}
-	})
-	if err := chromedp.Listen(ctx, b.listen); err != nil {
-		t.Fatal(err)
-	}
-	b.do(
-		chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-			_, err := cdp.Call(ctx, t, log.Enable, cdp.Empty{})
-			return err
-		}),
-		chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-			_, err := cdp.Call(ctx, t, cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: watchGuard})
-			return err
-		}),
-		chromedp.EmulateViewport(1000, 800),
-		chromedp.Navigate(url),
-	)
+	b := &tab{browsertest.NewProfile(t).Open(t, url, browsertest.Look{Width: 1000, Height: 800}), t}
+	b.AtStart(watchGuard)
+	b.Go("")
 	return b
-}
-
-func (b *tab) listen(ev any) {
-	switch ev := ev.(type) {
-	case *runtime.EventExceptionThrown:
-		b.note("exception: " + ev.ExceptionDetails.Text + " " + ev.ExceptionDetails.Exception.Description)
-	case *log.EventEntryAdded:
-		if ev.Entry.Level == log.EntryLevelError || strings.Contains(ev.Entry.Text, "Content Security Policy") {
-			b.note(ev.Entry.Text + " " + ev.Entry.URL)
-		}
-	}
-}
-
-func (b *tab) note(e string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.errors = append(b.errors, e)
-}
-
-func (b *tab) takeErrors() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	taken := b.errors
-	b.errors = nil
-	return taken
-}
-
-func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
-	b.t.Helper()
-	if err := chromedp.Do(b.ctx, steps...); err != nil {
-		b.t.Fatal(err)
-	}
 }
 
 func eval[T any](b *tab, js string) T {
 	b.t.Helper()
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](js, chromedp.EvalAwaitPromise))
-	if err != nil {
-		b.t.Fatalf("%s: %v", js, err)
-	}
-	return v
+	return browsertest.Eval[T](b.Tab, js)
 }
 
 // until waits for an expression to be true.
 func (b *tab) until(what, js string) {
 	b.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("!!("+js+")"))
-		if ok {
-			return
-		}
-		if time.Now().After(deadline) {
-			b.t.Fatalf("%s: not within %v (%v, %q)", what, patience, err, b.takeErrors())
-		}
-	}
+	b.Until(what, js, patience)
 }
 
 // isInFront is whether the Logout dialog can be seen and used, and looks as it should: a box in the middle of the window.
@@ -279,7 +179,7 @@ func (b *tab) showsDialog(p *protected) {
 	b.t.Helper()
 	p.set("expiring")
 	b.inFront()
-	b.do(chromedp.KeyEvent("\r"))
+	b.Do(chromedp.KeyEvent("\r"))
 	b.until("the dialog is gone", "!guardDialog()")
 }
 
@@ -288,7 +188,7 @@ func (b *tab) inFront() {
 	what := "not asked"
 	for deadline := time.Now().Add(patience); what != ""; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			b.t.Fatalf("the Logout dialog %s (%q)", what, b.takeErrors())
+			b.t.Fatalf("the Logout dialog %s (%q)", what, b.TakeErrors())
 		}
 		what = eval[string](b, isInFront)
 	}

@@ -20,10 +20,10 @@ func TestWrongClientClock(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newProfile(t).open(t, s.base, desktop)
-			b.do(atStart(`{ const now = Date.now; Date.now = () => now()` + shift + ` }`))
+			b.AtStart(`{ const now = Date.now; Date.now = () => now()` + shift + ` }`)
 			b.signIn("ines")
 			start := time.Now()
-			b.until("the countdown runs", "/^0:(5|4)\\d$/.test(document.querySelector('#countdown').innerText)", 10*time.Second)
+			b.Until("the countdown runs", "/^0:(5|4)\\d$/.test(document.querySelector('#countdown').innerText)", 10*time.Second)
 			b.untilIdle()
 			if took := time.Since(start); took < 25*time.Second {
 				t.Errorf("the Logout dialog came after %v, want 30 s", took)
@@ -44,11 +44,11 @@ func TestFrozenTab(t *testing.T) {
 	s.addUser("ines", "--lifetime", "30")
 	b := newProfile(t).open(t, s.base, desktop)
 	b.signIn("ines")
-	b.do(lifecycle(page.SetWebLifecycleStateStateFrozen))
+	b.Do(lifecycle(page.SetWebLifecycleStateStateFrozen))
 	time.Sleep(65 * time.Second)
-	b.do(lifecycle(page.SetWebLifecycleStateStateActive))
-	b.untilPath("/signin")
-	b.untilText("Signed out after 30 seconds of inactivity")
+	b.Do(lifecycle(page.SetWebLifecycleStateStateActive))
+	b.UntilPath("/signin")
+	b.UntilText("Signed out after 30 seconds of inactivity")
 }
 
 // TestFrozenWhileAsking freezes a tab whose requests under way die of it unnoticed. It must not wait for them afterwards.
@@ -59,7 +59,7 @@ func TestFrozenWhileAsking(t *testing.T) {
 		t.Run(fmt.Sprint(answered), func(t *testing.T) {
 			t.Parallel()
 			b := newProfile(t).open(t, s.base, desktop)
-			b.do(atStart(fmt.Sprintf(`{
+			b.AtStart(fmt.Sprintf(`{
 				let answered = %d, frozen = false, real = fetch;
 				window.hanging = 0;
 				document.addEventListener('freeze', () => { frozen = true; });
@@ -69,27 +69,19 @@ func TestFrozenWhileAsking(t *testing.T) {
 					hanging++;
 					return new Promise(() => {});
 				};
-			}`, answered)))
+			}`, answered))
 			b.signIn(user)
-			b.until("a request hangs", "hanging > 0", patience)
+			b.Until("a request hangs", "hanging > 0", patience)
 			if answered > 0 { // then it is the stream
 				eval[bool](b, "document.dispatchEvent(new Event('visibilitychange'))")
-				b.until("a question hangs", "hanging > 1", patience)
+				b.Until("a question hangs", "hanging > 1", patience)
 			}
-			b.do(lifecycle(page.SetWebLifecycleStateStateFrozen))
+			b.Do(lifecycle(page.SetWebLifecycleStateStateFrozen))
 			s.curfew("", "end", "--user", user)
-			b.do(lifecycle(page.SetWebLifecycleStateStateActive))
-			b.untilPath("/signin")
+			b.Do(lifecycle(page.SetWebLifecycleStateStateActive))
+			b.UntilPath("/signin")
 		})
 	}
-}
-
-// atStart runs a script in each page before its own.
-func atStart(js string) chromedp.Action[chromedp.Void] {
-	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: js})
-		return err
-	})
 }
 
 func lifecycle(state page.SetWebLifecycleStateState) chromedp.Action[chromedp.Void] {

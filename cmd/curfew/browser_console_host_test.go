@@ -52,14 +52,14 @@ func TestAppDrivesTheConsole(t *testing.T) {
 		s.base = s.root()
 		mia := s.inApp("mia")
 		b := newProfile(t).open(t, s.base, desktop)
-		b.go_("/")
+		b.Go("/")
 		b.signInHere("amara")
 		b.works("/")
 		if got := eval[string](b, attempts+"()"); got != "422 422 sent" {
 			t.Errorf("the script got %q", got)
 		}
-		b.forgive()
-		b.expect("frame-ancestors")
+		b.Forgive()
+		b.Expect("frame-ancestors")
 		s.unharmed(mia)
 		addUserBelow(b)
 		if users := s.curfew("", "user", "list"); !strings.Contains(users, "noe") {
@@ -72,20 +72,20 @@ func TestAppDrivesTheConsole(t *testing.T) {
 		s := serveHouse(t, "--console-host", consoleHost, "--cookie-domain", "example.com", "--upstream", upstream, "--tls-cert", cert, "--tls-key", key)
 		me := newProfile(t)
 		b := me.openAnyway(t, "https://"+appHost+s.port())
-		b.go_("/")
+		b.Go("/")
 		b.signInHere("amara")
 		b.works("/")
 		got := eval[string](b, fmt.Sprintf("%s(%q)", attempts, s.base))
 		if got != "404 404 sent refused refused refused sent" {
 			t.Errorf("the script got %q", got)
 		}
-		b.forgive()
-		b.expect("CORS policy")
-		b.expect("frame-ancestors")
-		b.expect("ERR_")
+		b.Forgive()
+		b.Expect("CORS policy")
+		b.Expect("frame-ancestors")
+		b.Expect("ERR_")
 		console := me.openAnyway(t, s.base)
-		console.go_("/users")
-		console.untilText("Amara Okafor")
+		console.Go("/users")
+		console.UntilText("Amara Okafor")
 		s.unharmed(nil)
 	})
 }
@@ -108,28 +108,28 @@ func (s *server) unharmed(other *client) {
 // one's.
 func addUserBelow(b *tab) {
 	b.t.Helper()
-	b.go_("/.curfew/users")
-	b.click(`a[href="/.curfew/users/new"]`)
-	b.fill("#username", "noe")
-	b.fill("#full_name", "Noe Weber")
+	b.Go("/.curfew/users")
+	b.Click(`a[href="/.curfew/users/new"]`)
+	b.Fill("#username", "noe")
+	b.Fill("#full_name", "Noe Weber")
 	for _, given := range []string{"wrong", password} {
-		b.fill("#password", password)
-		b.fill("#repeat", password)
-		b.fill("#proof", given)
-		b.press("\r")
+		b.Fill("#password", password)
+		b.Fill("#repeat", password)
+		b.Fill("#proof", given)
+		b.Press("\r")
 		if given == "wrong" {
-			b.untilText("The current password is wrong.")
-			b.until("the form is as it was", "document.querySelector('#full_name').value === 'Noe Weber'", patience)
+			b.UntilText("The current password is wrong.")
+			b.Until("the form is as it was", "document.querySelector('#full_name').value === 'Noe Weber'", patience)
 		}
 	}
-	b.untilText("Noe Weber")
+	b.UntilText("Noe Weber")
 }
 
 // openAnyway opens a tab that takes the server's certificate as it is.
 func (p profile) openAnyway(t *testing.T, base string) *tab {
 	t.Helper()
 	b := p.open(t, base, desktop)
-	b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+	b.Do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true})
 		return err
 	}))

@@ -38,17 +38,17 @@ func (d *frontDoor) page() string {
 // arrive waits for the app's page, at the very address.
 func (b *tab) arrive(address string) {
 	b.t.Helper()
-	b.until("reach "+address, fmt.Sprintf("location.pathname + location.search === %q && document.readyState === 'complete' && document.title === 'The app'", address), patience)
+	b.Until("reach "+address, fmt.Sprintf("location.pathname + location.search === %q && document.readyState === 'complete' && document.title === 'The app'", address), patience)
 }
 
 // enter asks for a page, signs in where that leads, and is back at the page.
 func (b *tab) enter(page, name string) {
 	b.t.Helper()
-	b.go_(page)
-	b.untilPath("/.curfew/signin")
-	b.fill("#username", name)
-	b.fill("#password", password)
-	b.press("\r")
+	b.Go(page)
+	b.UntilPath("/.curfew/signin")
+	b.Fill("#username", name)
+	b.Fill("#password", password)
+	b.Press("\r")
 	b.arrive(page)
 }
 
@@ -59,22 +59,22 @@ func (d *frontDoor) testIdleInTheBrowser(t *testing.T) {
 	me := newProfile(t)
 	a, b := d.open(t, me, appHost), d.open(t, me, "other.example.com")
 	a.enter(d.page(), "ines")
-	b.go_(d.page())
+	b.Go(d.page())
 	b.arrive(d.page()) // with the sign-in of the other host
 	a.untilIdle()
-	b.until("the other app shows the dialog too", dialog, patience)
+	b.Until("the other app shows the dialog too", dialog, patience)
 	if n := eval[int](a, polled); n < 20 {
 		t.Errorf("the page polled %d times, want it to go on", n)
 	}
-	a.press("\r")
-	a.until("the dialog closes", dialogGone, patience)
-	b.until("the dialog closes in the other app", dialogGone, patience)
+	a.Press("\r")
+	a.Until("the dialog closes", dialogGone, patience)
+	b.Until("the dialog closes in the other app", dialogGone, patience)
 	a.untilIdle()
-	a.until("the sign-in page appears", "location.pathname === '/.curfew/signin'", 45*time.Second)
-	b.untilPath("/.curfew/signin")
-	a.untilText("Signed out after 30 seconds of inactivity")
-	a.forgive()
-	b.forgive()
+	a.Until("the sign-in page appears", "location.pathname === '/.curfew/signin'", 45*time.Second)
+	b.UntilPath("/.curfew/signin")
+	a.UntilText("Signed out after 30 seconds of inactivity")
+	a.Forgive()
+	b.Forgive()
 }
 
 // testEndedInTheBrowser has an admin end the session of somebody who looks at a page of the app.
@@ -83,10 +83,10 @@ func (d *frontDoor) testEndedInTheBrowser(t *testing.T) {
 	d.addUser(name)
 	b := d.open(t, newProfile(t), appHost)
 	b.enter(d.page(), name)
-	b.until("the page polls", polled+" > 2", patience)
+	b.Until("the page polls", polled+" > 2", patience)
 	d.server.curfew("", "end", "--user", name)
 	ended := time.Now()
-	b.until("the sign-in page appears", "location.pathname === '/.curfew/signin'", patience)
+	b.Until("the sign-in page appears", "location.pathname === '/.curfew/signin'", patience)
 	t.Logf("from the end to the sign-in page: %v", time.Since(ended).Round(time.Millisecond))
-	b.forgive()
+	b.Forgive()
 }

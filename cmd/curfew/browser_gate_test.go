@@ -68,17 +68,17 @@ func (s *server) root() string { return strings.TrimSuffix(s.base, "/.curfew") }
 // signInHere fills in the sign-in page to which a tab was led.
 func (b *tab) signInHere(name string) {
 	b.t.Helper()
-	b.untilPath("/.curfew/signin")
-	b.fill("#username", name)
-	b.fill("#password", password)
-	b.press("\r")
+	b.UntilPath("/.curfew/signin")
+	b.Fill("#username", name)
+	b.Fill("#password", password)
+	b.Press("\r")
 }
 
 // works waits until the app's page is there, polls, and has its WebSocket.
 func (b *tab) works(address string) {
 	b.t.Helper()
-	b.until("come back to "+address, fmt.Sprintf("location.pathname + location.search + location.hash === %q", address), patience)
-	b.until("the page works", "polls > 1 && window.said === 'hello'", patience)
+	b.Until("come back to "+address, fmt.Sprintf("location.pathname + location.search + location.hash === %q", address), patience)
+	b.Until("the page works", "polls > 1 && window.said === 'hello'", patience)
 }
 
 // TestAppBehindProxy uses an app behind --upstream as a person does, in three tabs: signs in, goes idle although the page
@@ -91,38 +91,38 @@ func TestAppBehindProxy(t *testing.T) {
 	me := newProfile(t)
 	const address = "/week/3?view=all&x=a%2Fb#today"
 	a := me.open(t, s.root(), desktop)
-	a.go_(address)
-	a.untilPath("/.curfew/signin")
+	a.Go(address)
+	a.UntilPath("/.curfew/signin")
 	if n := app.seen.Load(); n != 0 {
 		t.Errorf("%d requests reached the app before the sign-in", n)
 	}
 	a.signInHere("ines")
 	a.works(address)
-	a.untilText("Hello, ines (user).")
+	a.UntilText("Hello, ines (user).")
 	b, c := me.open(t, s.root(), phone), me.open(t, s.root(), desktopDark)
 	for _, tab := range []*tab{b, c} {
-		tab.go_("/other")
+		tab.Go("/other")
 		tab.works("/other")
 	}
 
 	a.untilIdle()
-	b.until("the second tab shows it too", dialog, patience)
-	c.until("the third tab shows it too", dialog, patience)
+	b.Until("the second tab shows it too", dialog, patience)
+	c.Until("the third tab shows it too", dialog, patience)
 	if before := app.polls.Load(); eval[int](a, "polls") == 0 || before == 0 {
 		t.Error("the page does not poll")
 	}
-	b.press("\r")
+	b.Press("\r")
 	for _, tab := range []*tab{a, b, c} {
-		tab.until("the dialog closes", dialogGone, patience)
+		tab.Until("the dialog closes", dialogGone, patience)
 	}
 	a.works(address) // it is the same page
 
 	a.untilIdle()
 	for _, tab := range []*tab{a, b, c} {
-		tab.until("the sign-in page appears", "location.pathname === '/.curfew/signin'", 45*time.Second)
-		tab.forgive() // the last poll
+		tab.Until("the sign-in page appears", "location.pathname === '/.curfew/signin'", 45*time.Second)
+		tab.Forgive() // the last poll
 	}
-	a.untilText("Signed out after 30 seconds of inactivity")
+	a.UntilText("Signed out after 30 seconds of inactivity")
 	if got := eval[string](a, "localStorage.closed"); got != "1008" {
 		t.Errorf("the WebSocket was closed with %q, want 1008", got)
 	}
@@ -132,11 +132,11 @@ func TestAppBehindProxy(t *testing.T) {
 	b.works("/other") // whoever signs in in one tab need not do so in the others
 	began := time.Now()
 	s.curfew("", "end", "--user", "ines")
-	a.until("it is over", "location.pathname === '/.curfew/signin'", patience)
+	a.Until("it is over", "location.pathname === '/.curfew/signin'", patience)
 	t.Logf("an admin's end was seen after %v", time.Since(began).Round(time.Millisecond))
-	b.until("in the other tab too", "location.pathname === '/.curfew/signin'", patience)
+	b.Until("in the other tab too", "location.pathname === '/.curfew/signin'", patience)
 	for _, tab := range []*tab{a, b, c} {
-		tab.forgive()
+		tab.Forgive()
 	}
 }
 
@@ -150,18 +150,18 @@ func TestAppsByHost(t *testing.T) {
 	port := s.base[strings.LastIndexByte(s.base, ':'):]
 	a, b := me.open(t, "http://wiki.localhost"+port, desktop), me.open(t, "http://chat.localhost"+port, desktop)
 	for _, tab := range []*tab{a, b} {
-		tab.go_("/page?x=1")
+		tab.Go("/page?x=1")
 		tab.signInHere("mia")
 		tab.works("/page?x=1")
 	}
-	a.untilText("Wiki")
-	b.untilText("Chat")
+	a.UntilText("Wiki")
+	b.UntilText("Chat")
 	c := me.open(t, s.base, desktop)
 	c.signIn("mia")
 	s.curfew("", "end", "--user", "mia")
 	for _, tab := range []*tab{a, b} {
-		tab.until("it is over", "location.pathname === '/.curfew/signin'", patience)
-		tab.forgive()
+		tab.Until("it is over", "location.pathname === '/.curfew/signin'", patience)
+		tab.Forgive()
 	}
-	c.untilPath("/signin")
+	c.UntilPath("/signin")
 }

@@ -20,7 +20,7 @@ const (
 // untilIdle waits for the Logout dialog of a session of 30 s.
 func (b *tab) untilIdle() {
 	b.t.Helper()
-	b.until("the Logout dialog appears", dialog, 45*time.Second)
+	b.Until("the Logout dialog appears", dialog, 45*time.Second)
 }
 
 // TestIdle has a session of 30 seconds go idle, for real, in two tabs, and extends it in each way there is.
@@ -31,34 +31,34 @@ func TestIdle(t *testing.T) {
 	me := newProfile(t)
 	a, b := me.open(t, s.base, desktop), me.open(t, s.base, desktopDark)
 	a.signIn("ines")
-	b.go_("/sessions")
-	b.untilPath("/sessions")
-	a.go_("/history?q=nothing")
-	a.untilPath("/history")
-	a.do(chromedp.Focus(chromedp.CSS("#q")))
+	b.Go("/sessions")
+	b.UntilPath("/sessions")
+	a.Go("/history?q=nothing")
+	a.UntilPath("/history")
+	a.Do(chromedp.Focus(chromedp.CSS("#q")))
 
 	a.untilIdle()
-	b.until("the other tab shows it too", dialog, patience)
+	b.Until("the other tab shows it too", dialog, patience)
 	checkDialog(t, a)
 	shootDialog(a)
 
 	// Enter, on the button that has the focus, extends in both tabs.
-	a.press("\r")
-	a.until("the dialog closes", dialogGone, patience)
-	b.until("the dialog closes in the other tab", dialogGone, patience)
+	a.Press("\r")
+	a.Until("the dialog closes", dialogGone, patience)
+	b.Until("the dialog closes in the other tab", dialogGone, patience)
 	if got := eval[string](a, "document.activeElement.id"); got != "q" {
 		t.Errorf("the focus is on %q, want it back in the search field", got)
 	}
 
 	// So does activity in another tab, here a navigation.
 	a.untilIdle()
-	b.go_("/users")
-	a.until("activity in the other tab closes the dialog", dialogGone, patience)
+	b.Go("/users")
+	a.Until("activity in the other tab closes the dialog", dialogGone, patience)
 
 	// Escape extends too.
 	a.untilIdle()
-	a.press("\x1b")
-	a.until("the dialog closes", dialogGone, patience)
+	a.Press("\x1b")
+	a.Until("the dialog closes", dialogGone, patience)
 }
 
 // TestUnanswered leaves the Logout dialog unanswered: the session ends when the dialog said it would, in both tabs, and
@@ -70,40 +70,40 @@ func TestUnanswered(t *testing.T) {
 	me := newProfile(t)
 	a, b := me.open(t, s.base, desktop), me.open(t, s.base, desktopDark)
 	a.signIn("ines")
-	b.go_("/sessions")
-	b.untilPath("/sessions")
-	a.go_("/users")
-	a.click("#add-user")
-	a.until("the panel is open", "document.querySelector('#dialog').open", patience)
-	a.fill("#username", "nadia")
-	a.fill("#full_name", "Nadia K")
-	a.fill("#password", "never to be kept")
+	b.Go("/sessions")
+	b.UntilPath("/sessions")
+	a.Go("/users")
+	a.Click("#add-user")
+	a.Until("the panel is open", "document.querySelector('#dialog').open", patience)
+	a.Fill("#username", "nadia")
+	a.Fill("#full_name", "Nadia K")
+	a.Fill("#password", "never to be kept")
 	a.untilIdle()
 	eval[bool](a, `(localStorage.clear(), new MutationObserver(() => localStorage.setItem('spoken', (localStorage.getItem('spoken') ?? '') +
 		`+dialog+`.querySelector('[aria-live=polite]').innerText)).observe(`+dialog+`.querySelector('[aria-live=polite]'), {childList: true}), true)`)
 	ends := eval[string](a, "fetch('/api/v1/session').then(r => r.json()).then(s => s.ends_at)")
-	a.until("the sign-in page appears", "location.pathname === '/signin'", 40*time.Second)
+	a.Until("the sign-in page appears", "location.pathname === '/signin'", 40*time.Second)
 	if late := time.Since(parseTime(t, ends)); late < 0 || late > patience {
 		t.Errorf("the sign-in page came %v after the end", late)
 	}
-	a.untilText("Signed out after 30 seconds of inactivity")
-	a.shoot("idle-signed-out")
+	a.UntilText("Signed out after 30 seconds of inactivity")
+	a.Shoot("idle-signed-out")
 	if got := eval[string](a, "localStorage.getItem('spoken')"); !strings.HasSuffix(got, "10 seconds left.5 seconds left.") || strings.Count(got, "left") > 3 {
 		t.Errorf("spoken was %q, want no more than 30, 10 and 5 seconds", got)
 	}
-	b.untilPath("/signin")
+	b.UntilPath("/signin")
 
-	a.fill("#username", "ines")
-	a.fill("#password", password)
-	a.press("\r")
-	a.untilPath("/users")
-	a.until("the panel is open again, as it was left", `document.querySelector('#dialog').open &&
+	a.Fill("#username", "ines")
+	a.Fill("#password", password)
+	a.Press("\r")
+	a.UntilPath("/users")
+	a.Until("the panel is open again, as it was left", `document.querySelector('#dialog').open &&
 		document.querySelector('#username').value === 'nadia' && document.querySelector('#full_name').value === 'Nadia K'`, patience)
 	if got := eval[string](a, "document.querySelector('#password').value + JSON.stringify({...sessionStorage})"); strings.Contains(got, "never to be kept") {
 		t.Error("a password was kept over the sign-in")
 	}
-	a.go_("/history")
-	a.untilText("Inactivity")
+	a.Go("/history")
+	a.UntilText("Inactivity")
 }
 
 // checkDialog checks what the dialog says, and how.
@@ -126,27 +126,27 @@ func checkDialog(t *testing.T, b *tab) {
 		}
 	}
 	// Tab stays inside.
-	b.press("\t")
+	b.Press("\t")
 	if got := eval[string](b, focused); got != "Log out now" {
 		t.Errorf("after Tab the focus is on %q", got)
 	}
-	b.press("\t")
+	b.Press("\t")
 	if got := eval[string](b, focused); got != "Extend Session" {
 		t.Errorf("after Tab twice the focus is on %q", got)
 	}
-	b.axe("the Logout dialog")
+	b.Axe("the Logout dialog")
 }
 
 // shootDialog takes its picture in all looks.
 func shootDialog(b *tab) {
 	b.t.Helper()
 	for _, l := range looks {
-		b.do(chromedp.EmulateViewport(l.width, l.height, chromedp.EmulateScale(1)), scheme(l.dark))
-		b.fits("the Logout dialog " + l.name)
-		b.axe("the Logout dialog " + l.name)
-		b.shoot(l.name + "-logout")
+		b.Resize(l)
+		b.Fits("the Logout dialog " + l.Name)
+		b.Axe("the Logout dialog " + l.Name)
+		b.Shoot(l.Name + "-logout")
 	}
-	b.do(chromedp.EmulateViewport(desktop.width, desktop.height, chromedp.EmulateScale(1)), scheme(false))
+	b.Resize(desktop)
 }
 
 func parseTime(t *testing.T, s string) time.Time {
@@ -164,14 +164,14 @@ func TestInputCountsFromWhenItWas(t *testing.T) {
 	s := serveHouse(t)
 	b := newProfile(t).open(t, s.base, desktop)
 	b.signIn("mia")
-	b.until("the guard runs", "!document.querySelector('#live').hidden", patience)
+	b.Until("the guard runs", "!document.querySelector('#live').hidden", patience)
 	eval[bool](b, `(addEventListener('keydown', () => { window.typed = Date.now() }, true),
 		document.addEventListener('curfew:state', (e) => { window.active = Date.parse(e.detail.last_active_at) }), true)`)
-	b.press("a")
-	b.until("the first key is reported", "window.active >= typed && (window.first = active)", patience)
+	b.Press("a")
+	b.Until("the first key is reported", "window.active >= typed && (window.first = active)", patience)
 	time.Sleep(time.Second)
-	b.press("b")
-	b.until("the second key is reported", "active > first + 500", patience)
+	b.Press("b")
+	b.Until("the second key is reported", "active > first + 500", patience)
 	if late := eval[float64](b, "active - typed"); late < -100 || late > 3000 {
 		t.Errorf("the session was last active %v ms after the key was hit", late)
 	}
@@ -185,11 +185,11 @@ func TestLogOutNow(t *testing.T) {
 	b := newProfile(t).open(t, s.base, phone)
 	b.signIn("ines")
 	b.untilIdle()
-	b.press("\t")
-	b.press("\r")
-	b.untilPath("/signin")
-	b.untilText("You have signed out")
-	if strings.Contains(b.location(), "next=") {
+	b.Press("\t")
+	b.Press("\r")
+	b.UntilPath("/signin")
+	b.UntilText("You have signed out")
+	if strings.Contains(b.Location(), "next=") {
 		t.Error("who logs out on purpose is led back afterwards")
 	}
 }
@@ -203,18 +203,18 @@ func TestIdleWithoutFetchMetadata(t *testing.T) {
 	me := newProfile(t)
 	a, b := me.open(t, base, desktop), me.open(t, base, phone)
 	a.signIn("ines")
-	b.go_("/users")
-	b.untilPath("/users")
+	b.Go("/users")
+	b.UntilPath("/users")
 	if eval[bool](a, "window.isSecureContext") {
 		t.Fatal("the browser trusts this host")
 	}
 	a.untilIdle()
-	b.until("the other tab shows it too", dialog, patience)
-	b.press("\r")
-	a.until("the dialog closes", dialogGone, patience)
+	b.Until("the other tab shows it too", dialog, patience)
+	b.Press("\r")
+	a.Until("the dialog closes", dialogGone, patience)
 	a.untilIdle()
-	a.until("the sign-in page appears", "location.pathname === '/signin'", 40*time.Second)
-	a.untilText("Signed out after 30 seconds of inactivity")
+	a.Until("the sign-in page appears", "location.pathname === '/signin'", 40*time.Second)
+	a.UntilText("Signed out after 30 seconds of inactivity")
 }
 
 // TestPollingGoesIdle has one client that asks as a page's script does, and one that asks as curl does.

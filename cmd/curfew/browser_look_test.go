@@ -23,20 +23,20 @@ func TestLook(t *testing.T) {
 		"/history", "/history?reason=idle", "/users", "/users/new", "/account", "/nowhere", "/users?q=zzz",
 	}
 	for _, l := range looks {
-		t.Run(l.name, func(t *testing.T) {
+		t.Run(l.Name, func(t *testing.T) {
 			t.Parallel()
 			b := newProfile(t).open(t, s.base, l)
-			b.go_("/signin")
+			b.Go("/signin")
 			b.look(l, "signin")
-			b.go_("/unlock?code=x")
+			b.Go("/unlock?code=x")
 			b.look(l, "unlock")
 			b.signIn("amara")
 			for _, path := range pages {
-				b.go_(path)
-				b.until(path+" is there", "document.readyState === 'complete' && document.fonts.status === 'loaded'", patience)
+				b.Go(path)
+				b.Until(path+" is there", "document.readyState === 'complete' && document.fonts.status === 'loaded'", patience)
 				b.look(l, strings.Trim(strings.NewReplacer("/", "-", "?", "-", "=", "-").Replace(path), "-"))
 			}
-			b.expect("404") // nowhere
+			b.Expect("404") // nowhere
 			b.menu(l)
 		})
 	}
@@ -44,19 +44,19 @@ func TestLook(t *testing.T) {
 
 func (b *tab) look(l look, name string) {
 	b.t.Helper()
-	b.axe(l.name + " " + name)
-	b.fits(l.name + " " + name)
-	b.shoot(l.name + "-" + name)
+	b.Axe(l.Name + " " + name)
+	b.Fits(l.Name + " " + name)
+	b.Shoot(l.Name + "-" + name)
 }
 
 // menu opens the phone's menu.
 func (b *tab) menu(l look) {
 	b.t.Helper()
-	if l.width > 720 {
+	if l.Width > 720 {
 		return
 	}
-	b.go_("/sessions")
-	b.click("header .menu summary")
+	b.Go("/sessions")
+	b.Click("header .menu summary")
 	b.look(l, "menu")
 }
 
@@ -96,11 +96,11 @@ func TestReflow(t *testing.T) {
 	t.Parallel()
 	s := serveHouse(t)
 	s.guests()
-	b := newProfile(t).open(t, s.base, look{"narrow", 320, 640, false})
+	b := newProfile(t).open(t, s.base, look{Name: "narrow", Width: 320, Height: 640})
 	b.signIn("amara")
 	for _, path := range []string{"/sessions", "/sessions/end-others", "/settings/token", "/history", "/users", "/users/new", "/account", "/unlock?code=x"} {
-		b.go_(path)
-		b.fits(path + " at 320 px")
+		b.Go(path)
+		b.Fits(path + " at 320 px")
 	}
 }
 
@@ -112,7 +112,7 @@ func TestCardsInOneLine(t *testing.T) {
 	b.signIn("amara")
 	for _, lifetime := range []string{"5 minutes", "24 days, 20 hours, 31 minutes and 22 seconds"} {
 		for width := int64(340); width <= 1460; width += 20 {
-			b.do(chromedp.EmulateViewport(width, 600))
+			b.Do(chromedp.EmulateViewport(width, 600))
 			eval[bool](b, fmt.Sprintf("document.querySelector('#lifetime').textContent = %q; document.querySelector('#lifetime').classList.toggle('long', %t)", lifetime, len(lifetime) > 16))
 			if wrapped := eval[string](b, wrappedFacts); wrapped != "" {
 				t.Errorf("at %d px with %q these have two lines: %s", width, lifetime, wrapped)

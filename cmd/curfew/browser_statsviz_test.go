@@ -22,8 +22,8 @@ func newViz(t *testing.T) *statsviz.Server {
 // draws waits until the page has drawn several messages of its WebSocket.
 func (b *tab) draws() {
 	b.t.Helper()
-	b.untilPath(vizPath)
-	b.until("the page draws", "[...document.querySelectorAll('.js-plotly-plot')].some((plot) => plot.data?.[0]?.x?.length > 3)", patience)
+	b.UntilPath(vizPath)
+	b.Until("the page draws", "[...document.querySelectorAll('.js-plotly-plot')].some((plot) => plot.data?.[0]?.x?.length > 3)", patience)
 }
 
 // TestAppOfOthers signs in to it behind Curfew and behind each real proxy, and goes idle where the guard is put into its page:
@@ -37,7 +37,7 @@ func TestAppOfOthers(t *testing.T) {
 		s := serveHouse(t, "--upstream", st.app.URL)
 		s.addUser("ines", "--lifetime", "30")
 		b := newProfile(t).open(t, s.root(), desktop)
-		b.go_(vizPath)
+		b.Go(vizPath)
 		b.signInHere("ines")
 		b.draws()
 		b.goesIdle()
@@ -47,7 +47,7 @@ func TestAppOfOthers(t *testing.T) {
 			t.Parallel()
 			d := st.openDoor(t, r.name)
 			b := d.open(t, newProfile(t), appHost)
-			b.go_(vizPath)
+			b.Go(vizPath)
 			b.signInHere("ines")
 			b.draws()
 			if r.name == "nginx" {
@@ -61,6 +61,6 @@ func TestAppOfOthers(t *testing.T) {
 func (b *tab) goesIdle() {
 	b.t.Helper()
 	b.untilIdle()
-	b.until("the sign-in page appears", "location.pathname === '/.curfew/signin'", 45*time.Second)
-	b.forgive()
+	b.Until("the sign-in page appears", "location.pathname === '/.curfew/signin'", 45*time.Second)
+	b.Forgive()
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/curfewhq/curfew/internal/browsertest"
 )
 
 // TestMain lets scripts run this program as curfew, and closes the browser in the end.
@@ -21,10 +23,7 @@ func TestMain(m *testing.M) {
 
 type tests struct{ *testing.M }
 
-func (t tests) Run() int {
-	defer func() { closeBrowser() }()
-	return t.M.Run()
-}
+func (t tests) Run() int { return browsertest.Run(t.M) }
 
 // TestScript runs the scripts in testdata/script, which read as a terminal does. Besides the usual commands they have
 //
