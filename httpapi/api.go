@@ -16,8 +16,8 @@ const maxBody = 64 << 10
 // Options configure the API.
 type Options struct {
 	Sessions *curfew.Manager
-	Accounts *account.Service
-	Logger   *slog.Logger // nil means slog.Default()
+	Accounts *account.Service // nil for sessions of accounts that are kept elsewhere: then there is only /api/v1/session
+	Logger   *slog.Logger     // nil means slog.Default()
 	// Stopping, once closed, ends the event streams, on which http.Server.Shutdown would wait for ever. Nil never does.
 	Stopping <-chan struct{}
 }

@@ -12,13 +12,18 @@ type route struct {
 
 // routes is the API that signed-in clients use.
 func (a *api) routes() []route {
-	return []route{
+	own := []route{
 		{http.MethodGet, "/api/v1/session", a.anySession, handle(a.session)},
 		{http.MethodPost, "/api/v1/session/extend", a.anySession, handle(a.extend)},
 		{http.MethodPost, "/api/v1/session/activity", a.anySession, handle(a.activity)},
 		{http.MethodGet, "/api/v1/session/events", a.anySession, a.events},
-		{http.MethodPut, "/api/v1/account/lifetime", a.liveSession, handle(a.setLifetime)},
 	}
+	if a.Accounts == nil {
+		return own
+	}
+	return append(own,
+		route{http.MethodPut, "/api/v1/account/lifetime", a.liveSession, handle(a.setLifetime)},
+	)
 }
 
 // routes is the API that the command line uses.

@@ -97,6 +97,10 @@ func (a *api) identify(ctx context.Context, s curfew.Session, err error) (caller
 	if err != nil {
 		return caller{}, err
 	}
+	actor := curfew.Actor{User: s.User.ID, Name: s.User.Name, Session: s.ID}
+	if a.Accounts == nil {
+		return caller{session: s, actor: actor}, nil
+	}
 	acc, err := a.Accounts.Get(ctx, s.User.ID)
 	switch {
 	case curfew.ErrorCode(err) == curfew.CodeNotFound:
@@ -106,7 +110,7 @@ func (a *api) identify(ctx context.Context, s curfew.Session, err error) (caller
 	case !acc.Enabled:
 		return a.evict(ctx, s, curfew.ReasonAccountDisabled)
 	}
-	actor := curfew.Actor{User: acc.ID, Name: acc.Name, Session: s.ID}
+	actor.Name = acc.Name
 	return caller{session: s, account: acc, actor: actor}, nil
 }
 
