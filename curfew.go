@@ -28,6 +28,8 @@
 //	// Anybody's session ends at once.
 //	_, err = sessions.End(ctx, id, curfew.Ending{Reason: curfew.ReasonTerminated, By: admin})
 //
+// The example App is a whole app with its own accounts, the middleware, and the guard of package gate in its pages.
+//
 // # What holds
 //
 // Once End has returned, no check that begins later succeeds, after any crash or restart. What a crash loses makes

@@ -34,6 +34,9 @@ var (
 	// forTests is what all tests may import as well.
 	forTests = []string{".", "account", "memory", "storetest", "internal"}
 
+	// shown is what a folder's examples may show beside it.
+	shown = map[string][]string{".": {"gate", "httpapi"}}
+
 	// onlyTests is in no program.
 	onlyTests = []string{module + "/storetest", module + "/internal/axe", module + "/internal/browsertest"}
 )
@@ -106,7 +109,7 @@ func complaints(p *build.Package) []string {
 		}
 	}
 	for _, to := range slices.Concat(p.TestImports, p.XTestImports) {
-		if !allowed(slices.Concat(code, forTests), from, to) {
+		if !allowed(slices.Concat(code, forTests, shown[from]), from, to) {
 			found = append(found, fmt.Sprintf("tests of %s must not import %s", p.ImportPath, to))
 		}
 	}

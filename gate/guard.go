@@ -1,5 +1,6 @@
 // Package gate stands in front of web apps. Its guard is the script that reports activity from their pages, shows the
-// Logout dialog in them, and takes them to sign-in when the session has ended.
+// Logout dialog in them, and takes them to sign-in when the session has ended. It asks below /.curfew/api/v1/session, which package
+// httpapi answers, also for accounts that are kept elsewhere: the example "App" of package curfew has all of it.
 package gate
 
 import (

@@ -1,0 +1,52 @@
+package curfew_test
+
+import (
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/internal/browsertest"
+	"github.com/curfewhq/curfew/memory"
+)
+
+func TestMain(m *testing.M) { os.Exit(browsertest.Run(m)) }
+
+// TestOwnAccounts uses the app of the example in a browser: logs in, goes idle, extends in the dialog, and is ended.
+func TestOwnAccounts(t *testing.T) {
+	t.Parallel()
+	sessions, err := curfew.New(t.Context(), memory.NewSessions(), curfew.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sessions.Close()
+	server := httptest.NewServer(newApp(sessions, &url.URL{Scheme: "http", Host: "127.0.0.1:3000"}, curfew.MinLifetime))
+	defer server.Close()
+	defer server.CloseClientConnections()
+	b := browsertest.NewProfile(t).Open(t, server.URL, browsertest.Desktop)
+	b.Go("/")
+	b.UntilPath("/login")
+	b.Fill("[name=name]", "amara")
+	b.Fill("[name=password]", "a horse, a battery")
+	b.Press("\r")
+	b.UntilPath("/")
+	b.UntilText("Hello, amara")
+	b.Until("the Logout dialog appears", "document.querySelector('curfew-guard')?.shadowRoot.querySelector('dialog[open]')", curfew.MinLifetime+15*time.Second)
+	b.Press("\r")
+	b.Until("the dialog closes", "!document.querySelector('curfew-guard').shadowRoot.querySelector('dialog[open]')", browsertest.Patience)
+	page, err := sessions.List(t.Context(), curfew.Query{})
+	if err != nil || len(page.Records) != 1 {
+		t.Fatalf("%d sessions, %v", len(page.Records), err)
+	}
+	s := page.Records[0].Session
+	if s.State(sessions.Now()) != curfew.StateActive {
+		t.Errorf("after the extension the session is %v", s.State(sessions.Now()))
+	}
+	if _, err := sessions.End(t.Context(), s.ID, curfew.Ending{Reason: curfew.ReasonTerminated}); err != nil {
+		t.Fatal(err)
+	}
+	b.UntilPath("/login")
+	b.Forgive() // the app has no icon
+}
