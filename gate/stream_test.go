@@ -224,3 +224,34 @@ func TestStreamsDialAsOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestStreamsLeaveNoConnection has an app that answers in full and keeps the connection open, although it was told not to.
+func TestStreamsLeaveNoConnection(t *testing.T) {
+	app, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	closed := make(chan error, 1)
+	go func() {
+		conn, err := app.Accept()
+		if err != nil {
+			closed <- err
+			return
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(patience))
+		in := bufio.NewReader(conn)
+		http.ReadRequest(in)
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+		_, err = in.ReadByte()
+		closed <- err
+	}()
+	f := newFront(t, nil, frontOptions{app: App{Upstream: &url.URL{Scheme: "http", Host: app.Addr().String()}}})
+	if got := readAll(t, f.do(f.askStream("/"))); got != "x" {
+		t.Errorf("the answer is %q", got)
+	}
+	if err := <-closed; err != io.EOF {
+		t.Errorf("the app's connection: %v, want it closed", err)
+	}
+}
