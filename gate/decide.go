@@ -35,9 +35,9 @@ type Options struct {
 // Gate stands in front of apps. Its methods may be called from many goroutines.
 type Gate struct {
 	Options
-	home    string          // where who is signed in finds their sessions, if that is Curfew's own
-	apps    map[string]*App // by host; "" has the hosts that no other has
-	closers []func()
+	home string          // where who is signed in finds their sessions, if that is Curfew's own
+	apps map[string]*App // by host; "" has the hosts that no other has
+	open []*openings     // of each proxy
 }
 
 // New returns a gate, or an error of curfew.CodeInvalid if an app or a rule is wrong.
@@ -77,10 +77,18 @@ func (g *Gate) Serves(host string) bool {
 	return app != nil && app.Upstream != nil
 }
 
-// Close cuts all that is still open. It is for when the server stops: what goes on for ever would hold it up.
+// Close cuts all that is still open, and what is opened from now on: WebSockets with status 1001. It is for when the server
+// stops: what goes on for ever would hold it up.
 func (g *Gate) Close() {
-	for _, c := range g.closers {
-		c()
+	for _, o := range g.open {
+		o.close()
+	}
+}
+
+// Wait returns when nothing is open any more, or when ctx is done. http.Server.Shutdown does not wait for WebSockets; this does.
+func (g *Gate) Wait(ctx context.Context) {
+	for _, o := range g.open {
+		o.wait(ctx)
 	}
 }
 

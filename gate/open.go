@@ -25,6 +25,8 @@ type openings struct {
 
 	mu     sync.Mutex
 	groups map[curfew.SessionID]*opened // "" has those without a session
+	closed bool
+	empty  chan struct{} // if somebody waits for it: closed when nothing is open
 }
 
 // opened are the requests under way in one session.
@@ -47,6 +49,9 @@ func (o *openings) enter(q *passage) {
 	id := q.session.ID
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.closed {
+		defer q.cut(errClosing)
+	}
 	g := o.groups[id]
 	if g == nil {
 		g = &opened{}
@@ -74,6 +79,34 @@ func (o *openings) leave(q *passage) {
 		q.group.first = q.next
 	}
 	q.next, q.before = nil, nil
+	o.tellEmpty()
+}
+
+// tellEmpty tells who waits if nothing is open. The lock is held.
+func (o *openings) tellEmpty() {
+	if o.empty == nil {
+		return
+	}
+	for _, g := range o.groups {
+		if g.first != nil {
+			return
+		}
+	}
+	close(o.empty)
+	o.empty = nil
+}
+
+// wait returns when nothing is open, or when ctx is done. Only one may wait at a time.
+func (o *openings) wait(ctx context.Context) {
+	empty := make(chan struct{})
+	o.mu.Lock()
+	o.empty = empty
+	o.tellEmpty()
+	o.mu.Unlock()
+	select {
+	case <-empty:
+	case <-ctx.Done():
+	}
 }
 
 func (o *openings) watch(events <-chan curfew.Event) {
@@ -183,10 +216,11 @@ func (o *openings) all(g *opened) (list []*passage) {
 
 var errClosing = &statusError{http.StatusServiceUnavailable, "Curfew is being stopped; try again in a moment"}
 
-// close cuts everything, now.
+// close cuts everything, now, and whatever is still to come.
 func (o *openings) close() {
 	var all []*passage
 	o.mu.Lock()
+	o.closed = true
 	for _, g := range o.groups {
 		for q := g.first; q != nil; q = q.next {
 			all = append(all, q)

@@ -142,7 +142,7 @@ func (q *passage) cut(reason error) {
 	}
 	q.cutBy = reason
 	if q.socket != nil {
-		go q.socket.end(q.cancel)
+		go q.socket.end(reason, q.cancel)
 		return
 	}
 	q.cancel()

@@ -41,7 +41,7 @@ func (g *Gate) Proxy() http.Handler {
 			p.ways[app] = p.way(app)
 		}
 	}
-	g.closers = append(g.closers, p.open.close)
+	g.open = append(g.open, p.open)
 	return p
 }
 

@@ -29,7 +29,7 @@ func (q *passage) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	defer q.mu.Unlock()
 	q.socket = s
 	if q.cutBy != nil { // meanwhile
-		go s.end(q.cancel)
+		go s.end(q.cutBy, q.cancel)
 	}
 	return s, buf, nil
 }
@@ -42,12 +42,23 @@ type socket struct {
 
 	mu     sync.Mutex // held while writing
 	frames frames     // what the app has sent so far
-	ending bool
+	ending []byte     // the close frame, once there is to be one
 	ended  bool
 }
 
-// closing is a close frame: status 1008, policy violation (RFC 6455, 7.4.1).
-var closing = closeFrame(1008, "session ended")
+// Close frames, with the status of RFC 6455, 7.4.1: 1001, going away, after which clients connect anew by themselves; and
+// 1008, policy violation.
+var (
+	goingAway    = closeFrame(1001, "server stopping")
+	sessionEnded = closeFrame(1008, "session ended")
+)
+
+func closingFor(reason error) []byte {
+	if reason == errClosing {
+		return goingAway
+	}
+	return sessionEnded
+}
 
 func closeFrame(status uint16, reason string) []byte {
 	b := []byte{0x88, byte(2 + len(reason))}
@@ -62,21 +73,21 @@ func (s *socket) Read(b []byte) (int, error) {
 	return s.Conn.Read(b)
 }
 
-// Write sends on what comes from the app. Once the session has ended that is the rest of a frame.
+// Write sends on what comes from the app. Once it is to end that is the rest of a frame.
 func (s *socket) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
 		return 0, net.ErrClosed
 	}
-	if s.web && s.ending {
+	if s.web && s.ending != nil {
 		b = b[:s.frames.rest(b)]
 	}
 	n, err := s.Conn.Write(b)
 	if s.web {
 		s.frames.pass(b[:n])
 	}
-	if s.ending && s.frames.between() {
+	if s.ending != nil && s.frames.between() {
 		s.say()
 		return n, net.ErrClosed
 	}
@@ -84,11 +95,11 @@ func (s *socket) Write(b []byte) (int, error) {
 }
 
 // end closes the socket: between two frames with the reason, or without it where the app does not come to the end of one.
-func (s *socket) end(cancel context.CancelFunc) {
+func (s *socket) end(reason error, cancel context.CancelFunc) {
 	defer cancel()
 	s.Conn.SetWriteDeadline(time.Now().Add(frameGrace)) // a client that reads nothing holds up a write
 	s.mu.Lock()
-	s.ending = true
+	s.ending = closingFor(reason)
 	if !s.web || s.frames.between() {
 		s.say()
 	}
@@ -108,7 +119,7 @@ func (s *socket) say() {
 	}
 	s.ended = true
 	if s.web {
-		s.Conn.Write(closing)
+		s.Conn.Write(s.ending)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 // mirror is an app that says what it got.
@@ -148,6 +151,62 @@ func TestStopWithOpenStream(t *testing.T) {
 	if took := time.Since(began); took > shutdownTime-time.Second {
 		t.Errorf("it took %v", took)
 	}
+}
+
+// TestStopWithOpenWebSocket stops the server while a WebSocket is open. Its client may still say something, and is then told why.
+func TestStopWithOpenWebSocket(t *testing.T) {
+	t.Parallel()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer c.CloseNow()
+		for {
+			kind, b, err := c.Read(context.Background())
+			if err != nil || c.Write(context.Background(), kind, b) != nil {
+				return
+			}
+		}
+	}))
+	t.Cleanup(app.Close)
+	s := serveHouse(t, "--upstream", app.URL)
+	s.base = s.root()
+	c, _, err := websocket.Dial(t.Context(), s.base, &websocket.DialOptions{HTTPClient: s.inApp("amara").Client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); s.stop() }()
+	t.Cleanup(func() { <-stopped })
+	for s.listens() {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := c.Write(t.Context(), websocket.MessageText, []byte("goodbye")); err != nil {
+		t.Errorf("while it stops: %v", err)
+	}
+	if _, got, err := c.Read(t.Context()); err != nil || string(got) != "goodbye" {
+		t.Errorf("while it stops: %q, %v", got, err)
+	}
+	if _, _, err := c.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusGoingAway {
+		t.Errorf("%v, want status 1001", err)
+	}
+	began := time.Now()
+	<-stopped
+	if took := time.Since(began); took > shutdownTime-time.Second {
+		t.Errorf("after that it took %v", took)
+	}
+}
+
+// listens reports whether the server takes connections.
+func (s *server) listens() bool {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.base, "http://"))
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
 }
 
 // TestRulesFromFile has rules for parts of an app.

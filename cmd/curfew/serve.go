@@ -46,10 +46,11 @@ type serveCmd struct {
 }
 
 // shutdownTime is how long requests under way may take when the server stops, and streamTime what is open in apps: much of
-// that would not end by itself.
+// that would not end by itself. Within socketTime more the clients of WebSockets are told.
 const (
 	shutdownTime = 8 * time.Second
 	streamTime   = 2 * time.Second
+	socketTime   = 2 * time.Second
 )
 
 // Run serves until ctx ends.
@@ -211,7 +212,11 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 	}
 	close(stopping)
 	defer time.AfterFunc(streamTime, gates.Close).Stop()
-	return errors.Join(err, shutdown(site), shutdown(control))
+	err = errors.Join(err, shutdown(site), shutdown(control))
+	ends, cancel := context.WithTimeout(context.Background(), streamTime+socketTime)
+	defer cancel()
+	gates.Wait(ends)
+	return err
 }
 
 // certificate reads the certificate, if there is to be one.
