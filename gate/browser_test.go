@@ -140,6 +140,7 @@ type tab struct {
 const watchGuard = `
 	window.states = 0;
 	document.addEventListener('curfew:state', () => states++);
+	window.leftInDialog = () => document.querySelector('curfew-guard').shadowRoot.textContent;
 	window.guardDialog = () => document.querySelector('curfew-guard')?.shadowRoot.querySelector('dialog[open]');`
 
 func openTab(t *testing.T, url string) *tab {
@@ -181,6 +182,9 @@ func (b *tab) showsDialog(p *protected) {
 	b.inFront()
 	b.Do(chromedp.KeyEvent("\r"))
 	b.until("the dialog is gone", "!guardDialog()")
+	if left := eval[string](b, "leftInDialog()"); left != "LogoutExtend SessionLog out now" {
+		b.t.Errorf("in the closed dialog stands %q", left)
+	}
 }
 
 func (b *tab) inFront() {

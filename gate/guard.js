@@ -585,6 +585,7 @@
     function hide() {
       if (!box.open) return;
       box.close();
+      for (const words of [text, number, unit, problem, spoken]) words.replaceChildren(); // nobody shall find old ones there
       hidden?.root.style.setProperty('display', hidden.value, hidden.priority);
       hidden = undefined;
       restore(back);
