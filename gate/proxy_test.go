@@ -422,6 +422,15 @@ func TestSignedOut(t *testing.T) {
 	if resp := f.do(page); resp.StatusCode != http.StatusUnauthorized || !strings.Contains(readAll(t, resp), `target="_top"`) {
 		t.Errorf("a frame: %d", resp.StatusCode)
 	}
+	for from, next := range map[string]string{
+		"": "%2F", f.server.URL + "/b?q=1": "%2Fb%3Fq%3D1", f.server.URL: "%2F", f.server.URL + "//elsewhere.test/": "%2F", f.server.URL + "/%5Celsewhere.test": "%2F",
+		"http://elsewhere.test/b": "%2F", strings.Replace(f.server.URL, "http", "https", 1) + "/b": "%2F", "%": "%2F", "javascript:alert(1)": "%2F",
+	} {
+		page.Header.Set("Referer", from)
+		if link := `href="/.curfew/signin?next=` + next + `"`; !strings.Contains(readAll(t, f.do(page)), link) {
+			t.Errorf("a frame in %q: no %s", from, link)
+		}
+	}
 	for _, method := range []string{"GET", "POST", "DELETE"} {
 		resp := f.do(f.request(method, "/", nil, curfew.Token{}))
 		var p map[string]any

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/internal/landing"
 )
 
 // statusError is an error that has a status of its own, and what strangers may know of it.
@@ -78,8 +79,19 @@ var headings = map[int]string{
 func (p *proxy) newRefusal(status int, err error, host string, user curfew.User) refusal {
 	return refusal{
 		problem: newProblem(status, err), Heading: cmp.Or(headings[status], http.StatusText(status)),
-		App: host, User: user, SignIn: p.SignIn, Home: p.home,
+		App: host, User: user, Home: p.home,
 	}
+}
+
+// aroundFrame returns the page that has the frame for which the request asks, to come back to: the whole window goes to sign-in.
+// It is known where the browser says from where the request comes and that is the same origin; else it is the app's first page.
+func aroundFrame(r *http.Request) string {
+	from, err := url.Parse(r.Referer())
+	own := curfew.OriginOf(r)
+	if err != nil || !strings.EqualFold(from.Host, own.Host) || (from.Scheme == "https") != own.Secure {
+		return "/"
+	}
+	return cmp.Or(landing.Path(from.RequestURI()), "/")
 }
 
 // refusePage says it to a person.
@@ -183,7 +195,9 @@ func (p *proxy) refuse(w http.ResponseWriter, r *http.Request, a *asked, user cu
 		w.Header().Set("Location", p.signIn(a.uri))
 		refuse(w, http.StatusSeeOther, err)
 	case a.page:
-		refusePage(w, p.newRefusal(status, err, a.host, user))
+		page := p.newRefusal(status, err, a.host, user)
+		page.SignIn = p.signIn(aroundFrame(r))
+		refusePage(w, page)
 	default:
 		refuse(w, status, err)
 	}
