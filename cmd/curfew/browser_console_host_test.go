@@ -71,10 +71,14 @@ func TestAppDrivesTheConsole(t *testing.T) {
 		cert, key, _ := certificate(t, "*.example.com")
 		s := serveHouse(t, "--console-host", consoleHost, "--cookie-domain", "example.com", "--upstream", upstream, "--tls-cert", cert, "--tls-key", key)
 		me := newProfile(t)
+		waiting := me.openAnyway(t, s.base) // another host's guard is not heard here
+		waiting.Go("/signin?next=/history")
 		b := me.openAnyway(t, "https://"+appHost+s.port())
 		b.Go("/")
 		b.signInHere("amara")
 		b.works("/")
+		eval[bool](waiting, "dispatchEvent(new Event('focus'))") // somebody comes back to it
+		waiting.UntilPath("/history")
 		got := eval[string](b, fmt.Sprintf("%s(%q)", attempts, s.base))
 		if got != "404 404 sent refused refused refused sent" {
 			t.Errorf("the script got %q", got)

@@ -57,15 +57,28 @@
     if (next && !next.value.includes('#')) next.value += location.hash;
   }
 
-  // Whoever signs in in one tab, which its guard tells, need not do so in the others. A password that is being typed is let be.
+  const PASSIVE = { 'Curfew-Passive': '1' }; // for what nobody did: it does not count as activity
+
+  // Whoever signs in in one tab, which its guard tells, need not do so in the others. A guard of another host is not heard here
+  // though its session may be ours too, so whoever comes back to the page finds it looking. A password that is being typed is let be.
   const signIn = byID('signin');
   if (signIn) {
-    keepHash(signIn);
-    new BroadcastChannel('curfew-signin').addEventListener('message', () => {
-      if (signIn.elements.password.value) return;
+    const { here } = byID('view').dataset; // the server knows where it leads whoever is signed in
+    const isTyping = () => signIn.elements.password.value !== '';
+    const enter = () => {
+      if (isTyping()) return;
       if (location.hash) location.reload(); // replacing an address by the same one, # and all, loads nothing
-      else location.replace(byID('view').dataset.here); // the server knows where to
-    });
+      else location.replace(here);
+    };
+    const look = async () => {
+      if (document.hidden || isTyping()) return;
+      const answer = await fetch(here, { cache: 'no-store', redirect: 'manual', headers: PASSIVE }).catch(() => undefined);
+      if (answer?.type === 'opaqueredirect') enter();
+    };
+    keepHash(signIn);
+    new BroadcastChannel('curfew-signin').addEventListener('message', enter);
+    document.addEventListener('visibilitychange', look);
+    addEventListener('focus', look);
   }
 
   if (!dialog) return; // nobody is signed in
@@ -160,8 +173,7 @@
   document.addEventListener('htmx:finally:request', count(-1));
 
   // The live view: the page GETs its own address again, at most once a second, and morphs what is new into what is
-  // there. Marked as what nobody did, it does not count as activity.
-  const PASSIVE = { 'Curfew-Passive': '1' };
+  // there.
   const here = () => byID('view').dataset.here;
   let timer = 0;
   let last = 0;
