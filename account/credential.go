@@ -32,7 +32,7 @@ func (s *Service) ChangePassword(ctx context.Context, by curfew.Actor, d Device,
 	if err != nil {
 		return 0, err
 	}
-	if err := checkPassword(password, acc.Name); err != nil {
+	if err := CheckPassword(password, acc.Name); err != nil {
 		return 0, err
 	}
 	session, acc, err := s.reauthenticate(ctx, by, d, current)
@@ -84,7 +84,7 @@ func (s *Service) reauthenticate(ctx context.Context, by curfew.Actor, d Device,
 // replacePassword gives the account a new password, if it still has the one it had. PasswordChangedAt always moves on,
 // so that a sign-in with the old one can tell.
 func (s *Service) replacePassword(ctx context.Context, had Account, password string) error {
-	if err := checkPassword(password, had.Name); err != nil {
+	if err := CheckPassword(password, had.Name); err != nil {
 		return err
 	}
 	hash, err := s.hasher.hash(ctx, password)

@@ -25,19 +25,53 @@ func (f Fields) Check() error {
 	return err
 }
 
+// Mistakes returns an error with CodeInvalid for each field that is wrong, the password among them.
+func (f Fields) Mistakes() []error {
+	var list []error
+	if name, ok := cleanName(f.Name); ok {
+		f.Name = name
+	} else {
+		list = append(list, errName)
+	}
+	change := Change{FullName: &f.FullName, Role: &f.Role}
+	if f.Lifetime != 0 {
+		change.Lifetime = &f.Lifetime
+	}
+	return appendError(append(list, change.Mistakes()...), CheckPassword(f.Password, f.Name))
+}
+
+// Mistakes returns an error with CodeInvalid for each field that is wrong.
+func (c Change) Mistakes() []error {
+	var list []error
+	for _, one := range []Change{{FullName: c.FullName}, {Role: c.Role}, {Lifetime: c.Lifetime}} {
+		_, err := one.check()
+		list = appendError(list, err)
+	}
+	return list
+}
+
+func appendError(list []error, err error) []error {
+	if err == nil {
+		return list
+	}
+	return append(list, err)
+}
+
+var errName = invalid("username", fmt.Sprintf("must be 1 to %d letters, digits or . _ - @, starting with a letter or a digit", maxName))
+
 // check returns the fields as they are kept, or an error with CodeInvalid for the first one that is wrong.
 func (f Fields) check() (Fields, error) {
 	f, err := f.clean()
 	if err != nil {
 		return f, err
 	}
-	return f, checkPassword(f.Password, f.Name)
+	return f, CheckPassword(f.Password, f.Name)
 }
 
 func (f Fields) clean() (Fields, error) {
 	var ok bool
 	if f.Name, ok = cleanName(f.Name); !ok {
-		return f, invalid("username", fmt.Sprintf("must be 1 to %d letters, digits or . _ - @, starting with a letter or a digit", maxName))
+		return f, errName
 	}
 	if f.Lifetime == 0 {
 		f.Lifetime = curfew.DefaultLifetime
@@ -108,7 +142,8 @@ func isVisible(r rune) bool {
 	return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && r != brailleBlank
 }
 
-func checkPassword(password, name string) error {
+// CheckPassword returns an error with CodeInvalid if the account of that user name can't have the password.
+func CheckPassword(password, name string) error {
 	switch {
 	case !utf8.ValidString(password):
 		return invalid("password", "must be valid UTF-8")

@@ -58,8 +58,15 @@ func (c *console) newAccountPage(r *request) (*accountPage, error) {
 }
 
 func (c *console) changePassword(r *request) (answer, error) {
-	if r.field("password") != r.field("repeat") {
-		return c.passwordRefused(r, invalid("repeat", differs))
+	errs := fieldErrors{}
+	errs.add(account.CheckPassword(r.field("password"), r.account.Name))
+	errs.needSame(r)
+	if len(errs) > 0 {
+		f, err := c.checkCurrent(r)
+		if err != nil {
+			return answer{}, err
+		}
+		return c.passwordRefused(r, f.with(errs))
 	}
 	device, endOthers := account.DeviceOf(r.Request), r.field("end_others") != ""
 	n, err := c.Accounts.ChangePassword(r.Context(), r.actor(), device, r.field("current_password"), r.field("password"), endOthers)
@@ -75,6 +82,15 @@ func (c *console) changePassword(r *request) (answer, error) {
 		said = notice{Code: "others-ended", Arg: plural(n, "other session", "other sessions")}
 	}
 	return answer{location: "/account", notice: said, device: &device}, nil
+}
+
+// checkCurrent says what is wrong with the current password, if anything.
+func (c *console) checkCurrent(r *request) (refusal, error) {
+	err := c.Accounts.Reauthenticate(r.Context(), r.actor(), r.field("current_password"))
+	if err == nil {
+		return refusal{}, nil
+	}
+	return refused(err, "current_password")
 }
 
 func (c *console) passwordRefused(r *request, f refusal) (answer, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -171,6 +172,36 @@ type refusal struct {
 
 func invalid(field, message string) refusal {
 	return refusal{errs: fieldErrors{field: message}, status: http.StatusUnprocessableEntity}
+}
+
+// add puts in messages about errors of the fields, as those have them. Whoever fills in a form is told all at once.
+func (errs fieldErrors) add(mistakes ...error) {
+	for _, err := range mistakes {
+		var e *curfew.Error
+		if errors.As(err, &e) {
+			errs[e.Field] = about(e.Field, e.Message)
+		}
+	}
+}
+
+// needSame puts in a message if a new password was not typed alike twice.
+func (errs fieldErrors) needSame(r *request) {
+	if r.field("password") != r.field("repeat") {
+		errs["repeat"] = differs
+	}
+}
+
+// with is the refusal for the messages as well; none if there is nothing to say.
+func (f refusal) with(errs fieldErrors) refusal {
+	if len(errs) == 0 {
+		return f
+	}
+	if f.status == 0 {
+		f.status = http.StatusUnprocessableEntity
+	}
+	maps.Copy(errs, f.errs)
+	f.errs = errs
+	return f
 }
 
 // answer shows the page, which has the messages in it, again.

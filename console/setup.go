@@ -122,14 +122,16 @@ func (c *console) setUp(r *request) (answer, error) {
 	} else if closed != nil {
 		return *closed, nil
 	}
-	if r.field("password") != r.field("repeat") {
-		f := invalid("repeat", differs)
-		return f.answer(newSetupPage(r, code, f.errs)), nil
-	}
-	_, err := c.Accounts.CreateFirst(r.Context(), account.Fields{
+	fields := account.Fields{
 		Name: r.field("username"), FullName: r.field("full_name"), Role: account.Admin, Password: r.field("password"),
-	})
-	if err != nil {
+	}
+	errs := fieldErrors{}
+	errs.add(fields.Mistakes()...)
+	errs.needSame(r)
+	if len(errs) > 0 {
+		return refusal{}.with(errs).answer(newSetupPage(r, code, errs)), nil
+	}
+	if _, err := c.Accounts.CreateFirst(r.Context(), fields); err != nil {
 		f, err := refused(err, "", "username", "full_name", "password")
 		return f.answer(newSetupPage(r, code, f.errs)), err
 	}

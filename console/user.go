@@ -53,16 +53,17 @@ func (c *console) setPassword(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	errs := fieldErrors{}
+	errs.add(account.CheckPassword(r.field("password"), p.Username))
+	errs.needSame(r)
+	if !r.ticked() {
+		errs["confirm"] = notTicked
+	}
 	f, err := c.prove(r, &p.Proof)
-	switch {
-	case err != nil:
+	if err != nil {
 		return answer{}, err
-	case f.status != 0:
-	case r.field("password") != r.field("repeat"):
-		f = invalid("repeat", differs)
-	case !r.ticked():
-		f = invalid("confirm", notTicked)
-	default:
+	}
+	if f = f.with(errs); f.status == 0 {
 		err := c.Accounts.SetPassword(r.Context(), r.actor(), curfew.UserID(r.PathValue("id")), r.field("password"))
 		if err == nil {
 			return answer{location: "/users", notice: notice{Code: "user-password", Arg: p.Username}}, nil

@@ -135,26 +135,28 @@ func roleOptions(chosen account.Role) []option {
 func (p *userPage) refuse(f refusal) answer {
 	p.Errors = f.errs
 	if msg := f.errs["seconds"]; msg != "" {
-		p.Lifetime.Error = msg
+		p.Lifetime.Error, p.Lifetime.Focus = msg, true
 	}
 	return f.answer(p)
 }
 
 func (c *console) addUser(r *request) (answer, error) {
 	p := c.typedUserPage(r)
-	if f, err := c.prove(r, &p.Proof); err != nil || f.status != 0 {
+	d, err := parseLifetime(r.field("seconds"))
+	fields := account.Fields{
+		Name: p.Username, FullName: p.FullName, Role: account.Role(r.field("role")), Lifetime: d, Password: r.field("password"),
+	}
+	errs := fieldErrors{}
+	errs.add(fields.Mistakes()...)
+	errs.needSame(r)
+	if err != nil {
+		errs["seconds"] = lifetimeError
+	}
+	f, err := c.prove(r, &p.Proof)
+	if f = f.with(errs); err != nil || f.status != 0 {
 		return p.refuse(f), err
 	}
-	d, err := parseLifetime(r.field("seconds"))
-	switch {
-	case err != nil:
-		return p.refuse(invalid("seconds", lifetimeError)), nil
-	case r.field("password") != r.field("repeat"):
-		return p.refuse(invalid("repeat", differs)), nil
-	}
-	a, err := c.Accounts.Create(r.Context(), r.actor(), account.Fields{
-		Name: p.Username, FullName: p.FullName, Role: account.Role(r.field("role")), Lifetime: d, Password: r.field("password"),
-	})
+	a, err := c.Accounts.Create(r.Context(), r.actor(), fields)
 	if err != nil {
 		f, err := refused(err, "", "username", "full_name", "role", "seconds", "password")
 		return p.refuse(f), err
@@ -189,18 +191,21 @@ func (c *console) editUser(r *request) (answer, error) {
 	}
 	p := c.typedUserPage(r)
 	p.Title, p.ID, p.Username = "Edit "+a.Name, a.ID, a.Name
-	if f, err := c.prove(r, &p.Proof); err != nil || f.status != 0 {
-		return p.refuse(f), err
-	}
+	errs := fieldErrors{}
 	change, err := userChange(r, a)
+	errs.add(change.Mistakes()...)
 	if err != nil {
-		return p.refuse(invalid("seconds", lifetimeError)), nil
+		errs["seconds"] = lifetimeError
 	}
 	if p.Confirm, err = c.endsWith(r, a, change); err != nil {
 		return answer{}, err
 	}
 	if p.Confirm != "" && !r.ticked() {
-		return p.refuse(invalid("confirm", notTicked)), nil
+		errs["confirm"] = notTicked
+	}
+	f, err := c.prove(r, &p.Proof)
+	if f = f.with(errs); err != nil || f.status != 0 {
+		return p.refuse(f), err
 	}
 	if _, err := c.Accounts.Update(r.Context(), r.actor(), a.ID, change); err != nil {
 		f, err := refused(err, lastAdminField(change), "full_name", "role", "seconds")

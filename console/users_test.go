@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/html"
+
 	"github.com/curfewhq/curfew/account"
 )
 
@@ -50,6 +52,60 @@ func TestAddUser(t *testing.T) {
 	wantStatus(t, w, http.StatusConflict)
 	wantText(t, w, "The user name is taken by another account.")
 	wantText(t, c.get("/users"), "Emre Arslan")
+}
+
+// TestAllMistakesAtOnce sends forms in which several fields are wrong: each is said beside its field, and the first has the focus.
+func TestAllMistakesAtOnce(t *testing.T) {
+	h := newHouse(t)
+	c, other := h.inForAnHour("amara", account.Admin), h.inForAnHour("arslan", account.Auditor)
+	h.pass(account.RecentFor)
+	user := filled("/users/{user}", other)
+	passwords := url.Values{"password": {"short"}, "repeat": {"other"}, "current_password": {"wrong"}}
+	bad := userForm(passwords)
+	bad["username"], bad["full_name"], bad["role"], bad["seconds"] = []string{"a b"}, []string{"a\nb"}, []string{"god"}, []string{"29"}
+	setup := newHouse(t)
+	first := userForm(passwords)
+	first["username"], first["full_name"], first["code"] = []string{""}, []string{"\u200b"}, []string{setup.setup.NewCode()}
+	for _, tt := range []struct {
+		path  string
+		who   *client
+		form  url.Values
+		wrong string
+	}{
+		{"/users/new", c, bad, "username full_name role seconds password repeat proof"},
+		{user, c, userForm(url.Values{"full_name": {"a\nb"}, "seconds": {""}, "enabled": nil, "role": {"auditor"}}), "full_name seconds confirm proof"},
+		{user + "/password", c, passwords, "password repeat confirm proof"},
+		{"/account/password", c, passwords, "current password repeat"},
+		{"/setup", setup.client(), first, "username full_name password repeat"},
+	} {
+		w := tt.who.post(tt.path, tt.form)
+		wantStatus(t, w, http.StatusUnprocessableEntity)
+		doc := parse(t, w)
+		for field := range strings.FieldsSeq(tt.wrong) {
+			if len(classed(byID(t, doc, field+"-hint"), "wrong")) != 1 {
+				t.Errorf("%s: no message beside %s", tt.path, field)
+			}
+		}
+		want, _, _ := strings.Cut(tt.wrong, " ")
+		for _, in := range append(all(doc, "input"), all(doc, "select")...) {
+			if has(in, "autofocus") {
+				if id := attr(in, "id"); !strings.HasPrefix(id, want) {
+					t.Errorf("%s: the focus is on %s, want %s", tt.path, id, want)
+				}
+				break
+			}
+		}
+	}
+}
+
+// classed returns the elements below n that have the class alone.
+func classed(n *html.Node, class string) (list []*html.Node) {
+	for _, span := range all(n, "span") {
+		if attr(span, "class") == class {
+			list = append(list, span)
+		}
+	}
+	return list
 }
 
 func TestEditUser(t *testing.T) {
