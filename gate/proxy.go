@@ -116,7 +116,7 @@ func (p *proxy) way(app *App) *httputil.ReverseProxy {
 		},
 		ErrorHandler: p.failed,
 		Transport:    transport,
-		BufferPool:   buffers,
+		BufferPool:   bodyBuffers,
 		ErrorLog:     slog.NewLogLogger(p.Logger.Handler(), slog.LevelDebug), // broken connections
 	}
 }
@@ -183,16 +183,21 @@ func upstreamError(err error) error {
 	return errUpstream
 }
 
-// bufferSize is for bodies on their way. An open stream holds one buffer, so it is small.
-const bufferSize = 4 << 10
-
-// bufferPool is an httputil.BufferPool.
+// bufferPool is an httputil.BufferPool, of buffers of one size.
 type bufferPool struct{ sync.Pool }
 
-var buffers = &bufferPool{sync.Pool{New: func() any { return new([bufferSize]byte) }}}
+func newBufferPool(size int) *bufferPool {
+	return &bufferPool{sync.Pool{New: func() any { b := make([]byte, size); return &b }}}
+}
+
+// Buffers for what is on its way. A WebSocket holds two for as long as it is open, so those are small; streams have their own.
+var (
+	bodyBuffers   = newBufferPool(32 << 10)
+	socketBuffers = newBufferPool(4 << 10)
+)
 
 // Get returns a buffer.
-func (p *bufferPool) Get() []byte { return p.Pool.Get().(*[bufferSize]byte)[:] }
+func (p *bufferPool) Get() []byte { return *p.Pool.Get().(*[]byte) }
 
 // Put takes it back.
-func (p *bufferPool) Put(b []byte) { p.Pool.Put((*[bufferSize]byte)(b)) }
+func (p *bufferPool) Put(b []byte) { p.Pool.Put(&b) }

@@ -146,15 +146,15 @@ func (s *socket) CloseWrite() error {
 
 // ReadFrom is for io.Copy, which would take a larger buffer.
 func (s *socket) ReadFrom(r io.Reader) (int64, error) {
-	b := buffers.Get()
-	defer buffers.Put(b)
+	b := socketBuffers.Get()
+	defer socketBuffers.Put(b)
 	return io.CopyBuffer(struct{ io.Writer }{s}, r, b)
 }
 
 // WriteTo is for io.Copy, likewise.
 func (s *socket) WriteTo(w io.Writer) (int64, error) {
-	b := buffers.Get()
-	defer buffers.Put(b)
+	b := socketBuffers.Get()
+	defer socketBuffers.Put(b)
 	return io.CopyBuffer(w, struct{ io.Reader }{s}, b)
 }
 
