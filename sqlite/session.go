@@ -371,7 +371,7 @@ func (t *tx) drop(rows []liveRow) error {
 
 // pieceSize is how many rows one statement changes. The scheduler lets a goroutine run for 10 ms, which is too long for
 // checks to wait.
-const pieceSize = 50
+const pieceSize = 16
 
 // inPieces calls f with a few rows at a time, and lets others run in between.
 func inPieces(rows []liveRow, f func(piece []liveRow) error) error {
