@@ -122,3 +122,25 @@ func TestCardsInOneLine(t *testing.T) {
 }
 
 const wrappedFacts = `[...document.querySelectorAll('.fact > span, .card > small')].filter(e => e.offsetHeight > 24).map(e => e.textContent).join()`
+
+// TestHistoryInLine has the button of the History page's filters beside a field, and browsers' names on one line, at each width that has a table.
+func TestHistoryInLine(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	s.guests()
+	s.curfew("", "end", sessionID(t, s, "arslan"))
+	b := newProfile(t).open(t, s.base, desktop)
+	b.signIn("amara")
+	b.Go("/history")
+	for _, width := range []int64{768, 1024, 1280, 1440} {
+		b.Do(chromedp.EmulateViewport(width, 600))
+		if wrapped := eval[string](b, wrappedHistory); wrapped != "" {
+			t.Errorf("at %d px these have a line too many: %s", width, wrapped)
+		}
+	}
+}
+
+const wrappedHistory = `[
+	...[...document.querySelectorAll('.filter .btn')].filter(e => e.offsetTop !== document.querySelector('#until').offsetTop),
+	...[...document.querySelectorAll('.c-device .two > span')].filter(e => e.offsetHeight > 24),
+].map(e => e.textContent).join()`
