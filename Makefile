@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run check tools lint test bench generate screenshots
+.PHONY: help run check tools lint test nightly bench generate screenshots
 
 ## help: this list
 help:
@@ -33,6 +33,14 @@ test:
 # What the race detector does not watch: SQLite and the C library under it, which are C made into Go, and calculations on one
 # goroutine. None of it is ours, and watching it took two thirds of the tests' time.
 unwatched = modernc.org/sqlite/lib modernc.org/libc modernc.org/memory golang.org/x/crypto/argon2 github.com/andybalholm/brotli/... compress/flate
+
+## nightly: what a night can try more often than each change can: 100,000 random sequences, power cuts, kills, others' sessions
+nightly: tools
+	go test -race -count=1 -timeout 9h -run '^TestNobodyGetsAnothersSession$$' . -others 10000 -others.for 10m
+	go test -count=1 -timeout 9h -run '^TestProperty' ./memory -rapid.checks 100000
+	go test -count=1 -timeout 9h -run '^TestProperty' ./sqlite -rapid.checks 1000
+	go test -count=1 -timeout 9h -run '^TestPowerLoss$$' ./sqlite -power.rounds 500
+	go test -count=1 -timeout 9h -run '^TestCrash$$' ./cmd/curfew -crash.rounds 1000
 
 ## bench: measure what docs/performance.md says, and write it there (a quarter of an hour)
 bench:

@@ -3,6 +3,7 @@ package curfew_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -626,28 +627,45 @@ func TestEndRacesCheck(t *testing.T) {
 	}
 }
 
+var (
+	others    = flag.Int("others", 200, "how many sessions TestNobodyGetsAnothersSession checks at once, ten of each user")
+	othersFor = flag.Duration("others.for", 0, "for how long at least")
+)
+
 // TestNobodyGetsAnothersSession checks many users' tokens at once, with a cache too small for all.
 func TestNobodyGetsAnothersSession(t *testing.T) {
 	m := manage(t, memory.NewSessions(), curfew.Options{CacheSize: 128})
 	var wg sync.WaitGroup
-	for i := range 200 {
+	for i := range max(*others/10, 1) {
 		u := curfew.User{ID: curfew.UserID(fmt.Sprint("id", i)), Name: fmt.Sprint("user", i)}
-		_, token := start(t, m, u)
-		wg.Go(func() {
-			ctx, cancel := context.WithCancel(context.Background())
-			defer cancel()
-			for j := range 100 {
-				if j == 50 {
-					cancel()
+		for range 10 {
+			_, token := start(t, m, u)
+			wg.Go(func() {
+				for ended := time.Now().Add(*othersFor); ; {
+					checkOwn(t, m, u, token)
+					if time.Now().After(ended) {
+						return
+					}
 				}
-				s, err := m.Check(ctx, token, curfew.Activity(j%3 == 0))
-				if err == nil && s.User != u {
-					t.Errorf("%s got the session of %s", u.Name, s.User.Name)
-				}
-			}
-		})
+			})
+		}
 	}
 	wg.Wait()
+}
+
+// checkOwn checks a session often, the second half of the times for somebody who has left.
+func checkOwn(t *testing.T, m *curfew.Manager, u curfew.User, token curfew.Token) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for j := range 100 {
+		if j == 50 {
+			cancel()
+		}
+		s, err := m.Check(ctx, token, curfew.Activity(j%3 == 0))
+		if err == nil && s.User != u {
+			t.Errorf("%s got the session of %s", u.Name, s.User.Name)
+		}
+	}
 }
 
 func TestListShowsUnwrittenActivity(t *testing.T) {
