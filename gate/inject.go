@@ -181,16 +181,12 @@ func (t *tagger) Read(p []byte) (int, error) {
 
 // look reads until it is known where the tag goes, and returns by how many bytes the page becomes longer.
 func (t *tagger) look() (longer int) {
-	for !t.done {
-		t.held = slices.Grow(t.held, 4<<10)
-		n, err := t.page.Read(t.held[len(t.held):min(cap(t.held), maxHeld)])
-		t.held, t.err = t.held[:len(t.held)+n], err
-		at, known := place(t.held, err == io.EOF)
-		if known && at != nowhere {
-			t.held = slices.Insert(t.held, at, []byte(t.tag)...)
-			longer = len(t.tag)
-		}
-		t.done = known || err != nil || len(t.held) >= maxHeld
+	p := preview{page: t.page}
+	at := place(&p)
+	t.done, t.held, t.err = true, p.read, p.err
+	if at == nowhere {
+		return 0
 	}
-	return longer
+	t.held = slices.Insert(t.held, at, []byte(t.tag)...)
+	return len(t.tag)
 }

@@ -74,8 +74,8 @@ var pages = []string{
 func TestPlace(t *testing.T) {
 	for _, marked := range pages {
 		page, want := unmarkedPage(marked)
-		if at, known := place(page, true); at != want || !known {
-			t.Errorf("%q: %d, %v, want %d", marked, at, known, want)
+		if at := place(&preview{page: bytes.NewReader(page)}); at != want {
+			t.Errorf("%q: %d, want %d", marked, at, want)
 		}
 	}
 }
@@ -88,7 +88,7 @@ func unmarkedPage(marked string) (page []byte, at int) {
 	return []byte(before + after), len(before)
 }
 
-// TestPlaceIsNotGuessed has only the beginning of each page, of every length: the place is the same, or not known yet.
+// TestPlaceIsNotGuessed breaks each page off at every length: the place is the same, or there is none.
 func TestPlaceIsNotGuessed(t *testing.T) {
 	for _, marked := range pages {
 		page, _ := unmarkedPage(marked)
@@ -98,10 +98,42 @@ func TestPlaceIsNotGuessed(t *testing.T) {
 
 func checkPlace(t *testing.T, page []byte) {
 	t.Helper()
-	want, _ := place(page, true)
+	want := place(&preview{page: bytes.NewReader(page)})
 	for n := range len(page) + 1 {
-		if at, known := place(page[:n], false); known && at != want {
+		if at := place(&preview{page: brokenOff(page[:n])}); at != nowhere && at != want {
 			t.Fatalf("%q: place %d after %d bytes, then %d", page, at, n, want)
+		}
+	}
+}
+
+// brokenOff is a page of which no more comes.
+func brokenOff(page []byte) io.Reader {
+	return io.MultiReader(bytes.NewReader(page), iotest.ErrReader(io.ErrUnexpectedEOF))
+}
+
+// TestPlaceIsKnownAtOnce has of each page only what it takes to tell: an app may keep the rest for long.
+func TestPlaceIsKnownAtOnce(t *testing.T) {
+	for _, marked := range []string{
+		"<!doctype html><html><head>^", "<!-- x --!><head data-x='>'>^", "\xef\xbb\xbf<head>^", "<html>^<body>", "^</body>", " \n^te", "^<3", "^&a",
+	} {
+		page, want := unmarkedPage(marked)
+		if at := place(&preview{page: brokenOff(page)}); at != want {
+			t.Errorf("%q: %d, want %d", marked, at, want)
+		}
+	}
+}
+
+// TestPlaceIsLookedForOnce has a page come byte by byte. Looking anew at each would take memory each time.
+func TestPlaceIsLookedForOnce(t *testing.T) {
+	for _, begin := range []string{"<!-- " + strings.Repeat("x", maxHeld/2) + " -->", strings.Repeat(" ", maxHeld/2), strings.Repeat("<!>", maxHeld/6)} {
+		allocs := testing.AllocsPerRun(1, func() {
+			r := &tagger{page: iotest.OneByteReader(strings.NewReader(begin + "<head>")), tag: testTag}
+			if longer := r.look(); longer != len(testTag) {
+				t.Errorf("%.9s…: %d bytes longer, want %d", begin, longer, len(testTag))
+			}
+		})
+		if allocs > 200 {
+			t.Errorf("%.9s…: %v allocations for %d bytes", begin, allocs, len(begin))
 		}
 	}
 }
@@ -175,7 +207,7 @@ func FuzzPlace(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		at, _ := place(page, true)
+		at := place(&preview{page: bytes.NewReader(page)})
 		if at == nowhere || at > maxHeld-8 {
 			if at == nowhere && !bytes.Equal(got, page) {
 				t.Fatalf("%q became %q", page, got)
