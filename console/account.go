@@ -61,6 +61,9 @@ func (c *console) changePassword(r *request) (answer, error) {
 	errs := fieldErrors{}
 	errs.add(account.CheckPassword(r.field("password"), r.account.Name))
 	errs.needSame(r)
+	if r.field("current_password") == "" { // no attempt, which would be counted
+		return c.passwordRefused(r, invalid("current_password", "Enter your password.").with(errs))
+	}
 	if len(errs) > 0 {
 		f, err := c.checkCurrent(r)
 		if err != nil {

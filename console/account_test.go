@@ -62,6 +62,23 @@ func TestChangePasswordRefused(t *testing.T) {
 	}
 }
 
+// TestNoPasswordIsNoAttempt sends the form without the current password more often than a wrong one may be sent.
+func TestNoPasswordIsNoAttempt(t *testing.T) {
+	h := newHouse(t)
+	h.add("amara", account.User)
+	c := h.in("amara")
+	form := url.Values{"password": {"another good one"}, "repeat": {"another good one"}}
+	for range 20 {
+		w := c.post("/account/password", form)
+		wantStatus(t, w, http.StatusUnprocessableEntity)
+		if got := text(byID(t, parse(t, w), "current-hint")); got != "Enter your password." {
+			t.Fatalf("beside the field: %q", got)
+		}
+	}
+	form.Set("current_password", password)
+	wantStatus(t, c.post("/account/password", form), http.StatusSeeOther)
+}
+
 func TestAccountListsOwnSessionsOnly(t *testing.T) {
 	h := newHouse(t)
 	h.add("amara", account.Admin)
