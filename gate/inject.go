@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"html"
 	"io"
 	"net/http"
 	"slices"
@@ -22,11 +23,11 @@ type guardTag struct {
 // rules is counted up when the same page with the same tag would be changed in another way than before.
 const rules = "1"
 
-// newGuardTag returns the tag for pages on a host that has Curfew's own URLs below base, such as "/.curfew".
-func newGuardTag(base string) guardTag {
+// newGuardTag returns the tag for pages on a host that has Curfew's own URLs below base, such as "/.curfew", and the sign-in page at an address.
+func newGuardTag(base, signIn string) guardTag {
 	script := sha256.Sum256(guard)
 	g := guardTag{
-		tag: `<script src="` + GuardPath + `" defer data-session="` + base + `/api/v1/session" data-signin="` + base + `/signin"` +
+		tag: `<script src="` + GuardPath + `" defer data-session="` + base + `/api/v1/session" data-signin="` + html.EscapeString(signIn) + `"` +
 			` data-signout="` + base + `/signout"`,
 		integrity: "sha256-" + base64.StdEncoding.EncodeToString(script[:]),
 	}

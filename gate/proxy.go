@@ -89,7 +89,7 @@ func (p *proxy) admit(w http.ResponseWriter, r *http.Request) *passage {
 // way is the reverse proxy for one app.
 func (p *proxy) way(app *App) *httputil.ReverseProxy {
 	target, transport := dial(app.Upstream)
-	guard := newGuardTag(mount.Base)
+	guard := newGuardTag(mount.Base, p.SignIn)
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host
