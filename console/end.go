@@ -34,9 +34,9 @@ func (c *console) endable(r *request) (curfew.Session, error) {
 		return s, r.hideEnded(err)
 	}
 	switch {
-	case r.account.Role.Manages() || s.User.ID == r.account.ID:
+	case r.account.MayEnd(s.User.ID):
 		return s, nil
-	case r.account.Role.SeesAll():
+	case r.account.MaySee(s.User.ID):
 		return s, errDenied
 	default:
 		return s, curfew.ErrNoSession // whoever sees only their own learns of no other
@@ -46,7 +46,7 @@ func (c *console) endable(r *request) (curfew.Session, error) {
 // hideEnded makes of somebody else's ended session an unknown one, for who may not see it.
 func (r *request) hideEnded(err error) error {
 	ended, ok := endedOf(err)
-	if ok && !r.account.Role.SeesAll() && ended.Session.User.ID != r.account.ID {
+	if ok && !r.account.MaySee(ended.Session.User.ID) {
 		return curfew.ErrNoSession
 	}
 	return err
@@ -110,13 +110,8 @@ func (c *console) confirmed(r *request, p *confirmPage) (again answer, ok bool, 
 	return f.answer(p), f.status == 0, nil
 }
 
-// others selects what Terminate Other Sessions ends: all other sessions for an admin, else the sender's own others.
-func others(r *request) curfew.Selection {
-	if r.account.Role.Manages() {
-		return curfew.Selection{All: true, Except: r.session.ID}
-	}
-	return curfew.Selection{User: r.account.ID, Except: r.session.ID}
-}
+// others selects what Terminate Other Sessions ends.
+func others(r *request) curfew.Selection { return r.account.Others(r.session.ID) }
 
 func (c *console) countOthers(r *request) (int, error) {
 	sel := others(r)

@@ -125,12 +125,7 @@ func (r *request) search() string {
 }
 
 // owner is whose sessions the sender sees: their own, or with the empty ID everybody's.
-func (r *request) owner() curfew.UserID {
-	if r.account.Role.SeesAll() {
-		return ""
-	}
-	return r.account.ID
-}
+func (r *request) owner() curfew.UserID { return r.account.Sees() }
 
 // retrySeconds is a delay as Retry-After has it: whole seconds, at least one.
 func retrySeconds(d time.Duration) int {

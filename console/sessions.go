@@ -231,7 +231,7 @@ func (r *request) row(s curfew.Session) row {
 		Active:  r.clock.stamp(s.LastActive),
 		Status:  statusOf(s, r.clock.now),
 		Own:     own,
-		CanEnd:  !own && (r.account.Role.Manages() || s.User.ID == r.account.ID),
+		CanEnd:  !own && r.account.MayEnd(s.User.ID),
 	}
 }
 
