@@ -1,16 +1,18 @@
-// Package httpapi is Curfew over HTTP with JSON: the API under /api/v1 for signed-in clients and the guard, and the
-// control API, with its Go client, by which the command line runs a server on the same machine.
+// Package httpapi is Curfew over HTTP with JSON: the API under /api/v1, for signed-in clients, the guard, and by a socket of its
+// own for the command line; its OpenAPI document; and a Go client.
 package httpapi
 
 import (
 	"log/slog"
 	"net/http"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
 )
 
-// maxBody is the most that the body of an API request may hold, in bytes. Nothing here needs a hundredth of it.
+// maxBody is the most that the body of a request may hold, in bytes. Nothing here needs more.
 const maxBody = 64 << 10
 
 // Options configure the API.
@@ -22,22 +24,45 @@ type Options struct {
 	Stopping <-chan struct{}
 }
 
+// ControlOptions configure the API of those who run the machine.
+type ControlOptions struct {
+	Sessions *curfew.Manager
+	Accounts *account.Service
+	Logger   *slog.Logger // nil means slog.Default()
+	Status   Status
+}
+
 type api struct {
 	Options
-	streams streams
+	edge
+	identify func(*http.Request) (caller, error) // whose request it is, or why it is nobody's
+	status   Status
+	streams  streams
+	limits   limits
+	feed     *feed
+	repeats  repeats
+	openAPI  *huma.OpenAPI
 }
 
-// New returns the API, for the paths under /api/v1/. Manager.Authenticate must be around it; so should
+// New returns the API, for the paths under /api/. Manager.Authenticate must be around it; so should
 // http.CrossOriginProtection.
 func New(opt Options) http.Handler {
-	a := &api{Options: opt}
-	e := edge{log: logger(opt.Logger), maxBody: maxBody}
-	return e.mux(a.routes())
+	a := newAPI(opt)
+	a.identify = a.inSession
+	return a.handler(a.routes())
 }
 
-func logger(l *slog.Logger) *slog.Logger {
-	if l == nil {
-		return slog.Default()
+// NewControl returns the same API for who runs this machine, who may do everything. It asks nobody who they are: serve it only
+// where whoever can reach it may do that, such as a Unix socket with mode 0600.
+func NewControl(opt ControlOptions) http.Handler {
+	a := newAPI(Options{Sessions: opt.Sessions, Accounts: opt.Accounts, Logger: opt.Logger})
+	a.identify, a.status, a.frank = operator, opt.Status, true
+	return a.handler(append(a.routes(), a.controlRoutes()...))
+}
+
+func newAPI(opt Options) *api {
+	if opt.Logger == nil {
+		opt.Logger = slog.Default()
 	}
-	return l
+	return &api{Options: opt, edge: edge{log: opt.Logger}, feed: newFeed(opt.Sessions)}
 }

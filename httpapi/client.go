@@ -10,39 +10,145 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/curfewhq/curfew"
 )
 
-// Client calls the control API. Its errors are *curfew.Error with the server's code; but if the server can't be
-// reached, what the transport returned. A Client may be used from many goroutines.
+// Client calls the API: a server's by its address, or this machine's by a socket. Its errors are *curfew.Error with the server's
+// code, and ErrProofNeeded; but if the server can't be reached, what the transport returned. A Client may be used from many
+// goroutines.
 type Client struct {
 	http http.Client
-	// Operator is the name of who gives the commands, for the history; may be empty.
+	// Server is Curfew's address, such as https://example.com/.curfew. Empty for transports that lead to one server.
+	Server string
+	// Operator is the name of who gives the commands, for the history; may be empty. Only who runs the machine is believed.
 	Operator string
+	// Authorize says in each request whose it is; nil where the transport is enough.
+	Authorize func(*http.Request)
 }
 
-// NewClient returns a client that reaches the control API by rt: a SocketTransport or a HandlerTransport.
+// ErrProofNeeded says that the server wants the password once more before it does this: see Prove.
+var ErrProofNeeded = &curfew.Error{Code: curfew.CodeDenied, Message: "the password is needed once more"}
+
+// NewClient returns a client that reaches the API by rt: http.DefaultTransport, a SocketTransport or a HandlerTransport.
 func NewClient(rt http.RoundTripper) *Client { return &Client{http: http.Client{Transport: rt}} }
 
-// Status asks which server answers.
-func (c *Client) Status(ctx context.Context) (s Status, err error) {
-	return s, c.do(ctx, http.MethodGet, "/status", nil, &s)
+// Session returns one's own session, which may have ended.
+func (c *Client) Session(ctx context.Context) (s Session, err error) {
+	return s, c.do(ctx, http.MethodGet, "/session", nil, &s)
+}
+
+// SignOut ends one's own session.
+func (c *Client) SignOut(ctx context.Context) error {
+	return c.do(ctx, http.MethodDelete, "/session", nil, nil)
+}
+
+// Extend starts the inactivity of one's own session anew.
+func (c *Client) Extend(ctx context.Context) (s Session, err error) {
+	return s, c.do(ctx, http.MethodPost, "/session/extend", nil, &s)
+}
+
+// Report says that a person did something a while ago.
+func (c *Client) Report(ctx context.Context, ago time.Duration) (s Session, err error) {
+	return s, c.do(ctx, http.MethodPost, "/session/activity", activityRequest{uint32(ago.Milliseconds())}, &s)
+}
+
+// Prove gives the password once more, so that for 10 minutes what is sensitive may be done in one's session.
+func (c *Client) Prove(ctx context.Context, password string) (p Proven, err error) {
+	return p, c.do(ctx, http.MethodPost, "/session/proof", Proof{password}, &p)
+}
+
+// Sessions goes through all live sessions that the filter finds, in the order of their starts, which nothing moves: it meets each
+// session once.
+func (c *Client) Sessions(ctx context.Context, f Filter) iter.Seq2[Session, error] {
+	return pages(func(cursor string) ([]Session, string, error) {
+		p, err := c.SessionPage(ctx, SessionQuery{Filter: f, Sort: string(curfew.SortStarted), Paging: Paging{curfew.MaxPage, cursor}})
+		return p.Sessions, p.NextCursor, err
+	})
+}
+
+// SessionPage returns a page of live sessions.
+func (c *Client) SessionPage(ctx context.Context, q SessionQuery) (p SessionPage, err error) {
+	v := q.values()
+	set(v, "sort", q.Sort)
+	q.Paging.set(v)
+	return p, c.do(ctx, http.MethodGet, "/sessions?"+v.Encode(), nil, &p)
+}
+
+// FindSession returns a session, live or ended.
+func (c *Client) FindSession(ctx context.Context, id curfew.SessionID) (s Session, err error) {
+	return s, c.do(ctx, http.MethodGet, "/sessions/"+url.PathEscape(string(id)), nil, &s)
+}
+
+// EndSession ends a session, or does nothing if it has ended.
+func (c *Client) EndSession(ctx context.Context, id curfew.SessionID) error {
+	return c.do(ctx, http.MethodDelete, "/sessions/"+url.PathEscape(string(id)), nil, nil)
+}
+
+// End ends sessions, all that are asked for or none.
+func (c *Client) End(ctx context.Context, e End) (r EndResult, err error) {
+	return r, c.do(ctx, http.MethodPost, "/sessions/end", e, &r)
+}
+
+// History goes through all ended sessions that the query finds, the latest end first.
+func (c *Client) History(ctx context.Context, q HistoryQuery) iter.Seq2[Session, error] {
+	return pages(func(cursor string) ([]Session, string, error) {
+		q.Paging, q.Format = Paging{curfew.MaxPage, cursor}, ""
+		var p HistoryPage
+		err := c.do(ctx, http.MethodGet, "/history?"+q.values().Encode(), nil, &p)
+		return p.Sessions, p.NextCursor, err
+	})
+}
+
+// Account returns one's own account.
+func (c *Client) Account(ctx context.Context) (u User, err error) {
+	return u, c.do(ctx, http.MethodGet, "/account", nil, &u)
+}
+
+// UpdateAccount changes one's own account.
+func (c *Client) UpdateAccount(ctx context.Context, ch AccountChange) (u User, err error) {
+	return u, c.do(ctx, http.MethodPut, "/account", ch, &u)
+}
+
+// SetLifetime sets the Token Lifetime of one's own sessions.
+func (c *Client) SetLifetime(ctx context.Context, d time.Duration) error {
+	return c.do(ctx, http.MethodPut, "/account/lifetime", Lifetime{inSeconds(d)}, nil)
+}
+
+// ChangePassword changes one's own password.
+func (c *Client) ChangePassword(ctx context.Context, p PasswordChange) (e Ended, err error) {
+	return e, c.do(ctx, http.MethodPut, "/account/password", p, &e)
 }
 
 // Users goes through all accounts, by name.
 func (c *Client) Users(ctx context.Context) iter.Seq2[User, error] {
-	return pages(func(after string) ([]User, string, error) {
-		var p userPage
-		err := c.do(ctx, http.MethodGet, "/users?"+url.Values{"after": {after}}.Encode(), nil, &p)
-		return p.Users, p.Next, err
+	return pages(func(cursor string) ([]User, string, error) {
+		v := url.Values{}
+		Paging{curfew.MaxPage, cursor}.set(v)
+		var p UserPage
+		err := c.do(ctx, http.MethodGet, "/users?"+v.Encode(), nil, &p)
+		return p.Users, p.NextCursor, err
 	})
 }
 
-// User returns the account with the user name.
-func (c *Client) User(ctx context.Context, name string) (u User, err error) {
-	return u, c.do(ctx, http.MethodGet, userPath(name), nil, &u)
+// UserNamed returns the account with the user name.
+func (c *Client) UserNamed(ctx context.Context, name string) (User, error) {
+	var p UserPage
+	err := c.do(ctx, http.MethodGet, "/users?"+url.Values{"username": {name}}.Encode(), nil, &p)
+	if err != nil {
+		return User{}, err
+	}
+	if len(p.Users) != 1 {
+		return User{}, noUser(name)
+	}
+	return p.Users[0], nil
+}
+
+// User returns an account.
+func (c *Client) User(ctx context.Context, id curfew.UserID) (u User, err error) {
+	return u, c.do(ctx, http.MethodGet, userPath(id), nil, &u)
 }
 
 // AddUser makes an account.
@@ -51,57 +157,92 @@ func (c *Client) AddUser(ctx context.Context, n NewUser) (u User, err error) {
 }
 
 // UpdateUser changes an account and its live sessions.
-func (c *Client) UpdateUser(ctx context.Context, name string, ch UserChange) (u User, err error) {
-	return u, c.do(ctx, http.MethodPatch, userPath(name), ch, &u)
+func (c *Client) UpdateUser(ctx context.Context, id curfew.UserID, ch UserChange) (u User, err error) {
+	return u, c.do(ctx, http.MethodPatch, userPath(id), ch, &u)
 }
 
 // SetPassword gives an account a new password and ends its sessions.
-func (c *Client) SetPassword(ctx context.Context, name, password string) error {
-	return c.do(ctx, http.MethodPut, userPath(name)+"/password", passwordRequest{password}, nil)
+func (c *Client) SetPassword(ctx context.Context, id curfew.UserID, password string) error {
+	return c.do(ctx, http.MethodPut, userPath(id)+"/password", NewPassword{password}, nil)
+}
+
+// EndUserSessions ends all sessions of an account, but the one in which it is asked.
+func (c *Client) EndUserSessions(ctx context.Context, id curfew.UserID) (e Ended, err error) {
+	return e, c.do(ctx, http.MethodDelete, userPath(id)+"/sessions", nil, &e)
 }
 
 // Unlock empties an account's counters of failed sign-ins.
-func (c *Client) Unlock(ctx context.Context, name string) (u Unlock, err error) {
-	return u, c.do(ctx, http.MethodPost, userPath(name)+"/unlock", nil, &u)
+func (c *Client) Unlock(ctx context.Context, id curfew.UserID) (u Unlock, err error) {
+	return u, c.do(ctx, http.MethodPost, userPath(id)+"/unlock", nil, &u)
 }
 
 // DeleteUser deletes an account and ends its sessions.
-func (c *Client) DeleteUser(ctx context.Context, name string) error {
-	return c.do(ctx, http.MethodDelete, userPath(name), nil, nil)
+func (c *Client) DeleteUser(ctx context.Context, id curfew.UserID) error {
+	return c.do(ctx, http.MethodDelete, userPath(id), nil, nil)
 }
 
-// Sessions goes through all live sessions, or those of the user, in the order of their starts.
-func (c *Client) Sessions(ctx context.Context, user string) iter.Seq2[Session, error] {
-	return pages(func(after string) ([]Session, string, error) {
-		var p sessionPage
-		err := c.do(ctx, http.MethodGet, "/sessions?"+url.Values{"user": {user}, "after": {after}}.Encode(), nil, &p)
-		return p.Sessions, p.Next, err
-	})
+// Status asks which server answers. Only who runs the machine may.
+func (c *Client) Status(ctx context.Context) (s Status, err error) {
+	return s, c.do(ctx, http.MethodGet, "/status", nil, &s)
 }
 
-// Count counts what Sessions goes through.
-func (c *Client) Count(ctx context.Context, user string) (n Count, err error) {
-	return n, c.do(ctx, http.MethodGet, "/sessions/count?"+url.Values{"user": {user}}.Encode(), nil, &n)
+func userPath(id curfew.UserID) string { return "/users/" + url.PathEscape(string(id)) }
+
+func set(v url.Values, name, value string) {
+	if value != "" {
+		v.Set(name, value)
+	}
 }
 
-// End ends sessions, all that are asked for or none.
-func (c *Client) End(ctx context.Context, e End) (r EndResult, err error) {
-	return r, c.do(ctx, http.MethodPost, "/sessions/end", e, &r)
+func setTime(v url.Values, name string, t time.Time) {
+	if !t.IsZero() {
+		v.Set(name, t.UTC().Format(time.RFC3339Nano))
+	}
 }
 
-func userPath(name string) string { return "/users/" + url.PathEscape(name) }
+func (p Paging) set(v url.Values) {
+	set(v, "cursor", p.Cursor)
+	if p.Limit > 0 {
+		v.Set("limit", strconv.Itoa(p.Limit))
+	}
+}
 
-// pages goes through all entries of all pages. It stops after an error.
-func pages[T any](get func(after string) ([]T, string, error)) iter.Seq2[T, error] {
+func (f Filter) values() url.Values {
+	v := url.Values{}
+	set(v, "q", f.Q)
+	set(v, "user", f.User)
+	set(v, "origin", f.Origin)
+	set(v, "credential", f.Credential)
+	set(v, "device", f.Device)
+	setTime(v, "started_after", f.StartedAfter)
+	if f.IdleLongerThan > 0 {
+		v.Set("idle_longer_than", strconv.FormatInt(f.IdleLongerThan, 10))
+	}
+	return v
+}
+
+func (q HistoryQuery) values() url.Values {
+	v := q.Filter.values()
+	set(v, "reason", q.Reason)
+	set(v, "actor", q.Actor)
+	set(v, "format", q.Format)
+	setTime(v, "from", q.From)
+	setTime(v, "until", q.Until)
+	q.Paging.set(v)
+	return v
+}
+
+// pages goes through all entries of all pages.
+func pages[T any](get func(cursor string) ([]T, string, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for next, first := "", true; first || next != ""; first = false {
-			var entries []T
+			var list []T
 			var err error
-			if entries, next, err = get(next); err != nil {
+			if list, next, err = get(next); err != nil {
 				yield(*new(T), err)
 				return
 			}
-			for _, e := range entries {
+			for _, e := range list {
 				if !yield(e, nil) {
 					return
 				}
@@ -112,18 +253,11 @@ func pages[T any](get func(after string) ([]T, string, error)) iter.Seq2[T, erro
 
 // do sends one request, with body as JSON if there is one, and reads the answer into the value, if there is one.
 func (c *Client) do(ctx context.Context, method, path string, body, into any) error {
-	req, err := c.request(ctx, method, path, body)
+	resp, err := c.send(ctx, method, path, body)
 	if err != nil {
 		return err
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("ask the server: %w", err)
-	}
 	defer resp.Body.Close()
-	if resp.StatusCode >= http.StatusMultipleChoices {
-		return readProblem(resp)
-	}
 	if into == nil {
 		return nil
 	}
@@ -131,6 +265,23 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 		return fmt.Errorf("read the server's answer: %w", err)
 	}
 	return nil
+}
+
+// send sends one request, and returns the answer unless it is an error.
+func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	req, err := c.request(ctx, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask the server: %w", err)
+	}
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		defer resp.Body.Close()
+		return nil, readProblem(resp)
+	}
+	return resp, nil
 }
 
 func (c *Client) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
@@ -142,15 +293,22 @@ func (c *Client) request(ctx context.Context, method, path string, body any) (*h
 		}
 		content = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://curfew/control/v1"+path, content)
+	server := strings.TrimSuffix(c.Server, "/")
+	if server == "" {
+		server = "http://curfew"
+	}
+	req, err := http.NewRequestWithContext(ctx, method, server+"/api/v1"+path, content)
 	if err != nil {
 		return nil, err
 	}
 	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", jsonType)
 	}
 	if c.Operator != "" {
 		req.Header.Set(operatorHeader, c.Operator)
+	}
+	if c.Authorize != nil {
+		c.Authorize(req)
 	}
 	return req, nil
 }
@@ -161,14 +319,17 @@ func readProblem(resp *http.Response) error {
 	if err := json.NewDecoder(resp.Body).Decode(&p); err != nil {
 		return fmt.Errorf("the server answered %s", resp.Status)
 	}
+	if p.Type == TypeProofNeeded {
+		return ErrProofNeeded
+	}
 	if p.Code == "" {
 		p.Code = curfew.CodeInternal
 	}
 	e := &curfew.Error{Code: p.Code, Message: p.Detail}
-	if len(p.Errors) == 1 {
+	if len(p.Errors) > 0 {
 		e.Field, e.Message = p.Errors[0].Field, p.Errors[0].Detail
 	}
-	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
+	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && p.Code == curfew.CodeLimited {
 		e.RetryAfter = time.Duration(s) * time.Second
 	}
 	return e

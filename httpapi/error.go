@@ -9,7 +9,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
 )
 
 // statuses is the one table from kinds of errors to HTTP statuses. What isn't in it is 500.
@@ -26,13 +29,13 @@ var statuses = map[curfew.Code]int{
 // Problem is the document that an error answers with (RFC 9457, application/problem+json). Code is a curfew.Code, or
 // empty where HTTP itself was misused.
 type Problem struct {
-	Type   string       `json:"type"`
-	Title  string       `json:"title"`
-	Status int          `json:"status"`
-	Detail string       `json:"detail"`
-	Code   curfew.Code  `json:"code,omitempty"`
-	Errors []FieldError `json:"errors,omitempty"`
-	ID     string       `json:"id,omitempty"` // by which the log knows it
+	Type   string       `json:"type" format:"uri-reference" doc:"What kind of problem it is: about:blank, or TypeProofNeeded."`
+	Title  string       `json:"title" doc:"The status in words."`
+	Status int          `json:"status" doc:"The HTTP status."`
+	Detail string       `json:"detail" doc:"What is wrong, for people."`
+	Code   curfew.Code  `json:"code,omitempty" enum:"internal,invalid,not-found,ended,denied,conflict,limited,unavailable" doc:"What is wrong, for programs. Absent where HTTP itself was misused."`
+	Errors []FieldError `json:"errors,omitempty" doc:"The fields that are wrong."`
+	ID     string       `json:"id,omitempty" doc:"By which the server's log knows it."`
 }
 
 // FieldError says what is wrong with one field of a request.
@@ -41,6 +44,10 @@ type FieldError struct {
 	Detail string `json:"detail"`
 }
 
+// TypeProofNeeded is the type of the problem that is answered, with 403, to who asks for something sensitive in a session in which
+// the password was given too long ago. Giving it (POST /api/v1/session/proof) and asking again is the way.
+const TypeProofNeeded = "https://github.com/curfewhq/curfew/blob/main/docs/api.md#proof-needed"
+
 // statusError is an error in the use of HTTP itself.
 type statusError struct {
 	status int
@@ -48,9 +55,6 @@ type statusError struct {
 }
 
 func (e *statusError) Error() string { return e.detail }
-
-// errSignedOut is no session where one is needed. It isn't 404: what was asked for may well be there.
-var errSignedOut = &statusError{http.StatusUnauthorized, "sign in first"}
 
 type panicError struct {
 	value any
@@ -61,23 +65,56 @@ func newPanicError(v any) error { return &panicError{v, debug.Stack()} }
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// fail answers with err, and logs it if it is ours to mend.
-func (e edge) fail(w *answer, r *http.Request, err error) {
-	p := e.problem(err)
-	if p.Status >= http.StatusInternalServerError {
-		p.ID = rand.Text()[:12]
-		e.logFailure(r, p, err)
+// failure is an error as it is answered. Huma answers with it as a StatusError.
+type failure struct {
+	Problem
+	header http.Header
+}
+
+// Error is the detail.
+func (f *failure) Error() string { return f.Detail }
+
+// GetStatus is for huma.
+func (f *failure) GetStatus() int { return f.Status }
+
+// GetHeaders is for huma.
+func (f *failure) GetHeaders() http.Header { return f.header }
+
+// ContentType is for huma.
+func (f *failure) ContentType(string) string { return problemType }
+
+// failure makes of an error what is answered, and logs it if it is ours to mend.
+func (e edge) failure(r *http.Request, err error) *failure {
+	f := &failure{e.problem(err), http.Header{}}
+	if f.Status >= http.StatusInternalServerError {
+		f.ID = rand.Text()[:12]
+		e.logFailure(r, f.Problem, err)
 	}
+	if f.Status == http.StatusUnauthorized {
+		f.header.Set("WWW-Authenticate", "Cookie")
+	}
+	if limited, ok := errors.AsType[*curfew.Error](err); ok && limited.RetryAfter > 0 {
+		f.header.Set("Retry-After", retryAfter(limited.RetryAfter))
+	} else if f.Code == curfew.CodeUnavailable {
+		f.header.Set("Retry-After", "5")
+	}
+	return f
+}
+
+// fail answers with err, unless an answer has begun.
+func (e edge) fail(w *answer, r *http.Request, err error) {
+	f := e.failure(r, err)
 	if w.begun {
 		return
 	}
-	if p.Status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", "Cookie")
+	for name, values := range f.header {
+		w.Header()[name] = values
 	}
-	if limited, ok := errors.AsType[*curfew.Error](err); ok && limited.RetryAfter > 0 {
-		w.Header().Set("Retry-After", retryAfter(limited.RetryAfter))
+	w.Header().Set("Content-Type", problemType)
+	w.WriteHeader(f.Status)
+	if text, err := encode(f.Problem); err == nil {
+		w.Write(text) // a client that has gone is not our concern
 	}
-	respond(w, p.Status, "application/problem+json", p)
 }
 
 func (e edge) logFailure(r *http.Request, p Problem, err error) {
@@ -92,13 +129,40 @@ func (e edge) problem(err error) Problem {
 	p := Problem{Type: "about:blank"}
 	if misuse, ok := errors.AsType[*statusError](err); ok {
 		p.Status, p.Detail = misuse.status, misuse.detail
+	} else if invalid, ok := errors.AsType[*invalidError](err); ok {
+		p.Status, p.Code = statuses[curfew.CodeInvalid], curfew.CodeInvalid
+		p.Detail, p.Errors = invalid.Error(), invalid.fields
 	} else {
 		p.Code = curfew.ErrorCode(err)
 		p.Status = statusOf(p.Code)
 		p.Detail, p.Errors = e.detail(p.Code, err)
 	}
+	if errors.Is(err, account.ErrNotRecent) {
+		p.Type = TypeProofNeeded
+	}
 	p.Title = http.StatusText(p.Status)
 	return p
+}
+
+// translate makes a Problem of what huma itself answers: it checks the parameters of an address.
+func translate(_ huma.Context, _ string, v any) (any, error) {
+	switch v := v.(type) {
+	case *failure:
+		return v.Problem, nil
+	case *huma.ErrorModel:
+		p := edge{}.problem(&invalidError{fieldErrors(detailErrors(v.Errors))})
+		return p, nil
+	default:
+		return v, nil
+	}
+}
+
+func detailErrors(details []*huma.ErrorDetail) []error {
+	errs := []error{}
+	for _, d := range details {
+		errs = append(errs, d)
+	}
+	return errs
 }
 
 func statusOf(code curfew.Code) int {

@@ -15,70 +15,101 @@ const (
 	keepAlive   = 15 * time.Second // how long a stream may be silent
 	hintEvery   = time.Second      // how often, at most, a stream tells that sessions have changed
 	writeWithin = 30 * time.Second // how long a client may take to read
-	maxStreams  = 32               // of one session: its tabs, where they can't share one
+	maxStreams  = 32               // of one caller: the tabs of a session, where they can't share one
 )
 
-// streams counts the open event streams of each session.
+// streams counts the open streams of each caller.
 type streams struct {
 	mu   sync.Mutex
-	open map[curfew.SessionID]int
+	open map[string]int
 }
 
 // enter counts one more, unless there are too many.
-func (s *streams) enter(id curfew.SessionID) error {
+func (s *streams) enter(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open[id] >= maxStreams {
-		return &curfew.Error{Code: curfew.CodeLimited, Message: "too many event streams of this session", RetryAfter: keepAlive}
+	if s.open[name] >= maxStreams {
+		return &curfew.Error{Code: curfew.CodeLimited, Message: "too many streams at once", RetryAfter: keepAlive}
 	}
 	if s.open == nil {
-		s.open = map[curfew.SessionID]int{}
+		s.open = map[string]int{}
 	}
-	s.open[id]++
+	s.open[name]++
 	return nil
 }
 
-func (s *streams) leave(id curfew.SessionID) {
+func (s *streams) leave(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open[id]--; s.open[id] == 0 {
-		delete(s.open, id)
+	if s.open[name]--; s.open[name] == 0 {
+		delete(s.open, name)
 	}
+}
+
+// listener is one client listening to server-sent events.
+type listener struct {
+	a    *api
+	c    *call
+	who  caller
+	w    http.ResponseWriter
+	rc   *http.ResponseController
+	gone bool // the client, or its session
+}
+
+func (a *api) listen(w http.ResponseWriter, c *call) listener {
+	return listener{a: a, c: c, who: c.caller, w: w, rc: http.NewResponseController(w)}
+}
+
+// begin answers that events follow, and reports whether anybody listens to them.
+func (l *listener) begin() bool {
+	h := l.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	l.w.WriteHeader(http.StatusOK)
+	l.rc.SetReadDeadline(time.Time{}) // the server's own would end the stream; not every writer has one
+	return l.c.Method != http.MethodHead
+}
+
+func (l *listener) write(text string) {
+	l.rc.SetWriteDeadline(time.Now().Add(writeWithin)) // not every writer has one; then the context must do
+	if _, err := io.WriteString(l.w, text); err != nil || l.rc.Flush() != nil {
+		l.gone = true
+	}
+}
+
+// message writes an event. Its data is JSON, so in one line.
+func (l *listener) message(id, event string, data any) {
+	text, err := json.Marshal(data)
+	if err != nil {
+		panic(fmt.Errorf("encode event: %w", err))
+	}
+	if id != "" {
+		id = "id: " + id + "\n"
+	}
+	l.write(id + "event: " + event + "\ndata: " + string(text) + "\n\n")
 }
 
 // events streams what a page needs to be in step (server-sent events): "session" with the caller's session at once, at
 // each change and as its clock passes idle_at and ends_at; "sessions" when any session that the caller may see
 // may have changed. After the session's end the stream closes.
-func (a *api) events(w http.ResponseWriter, c *call) error {
-	if err := a.streams.enter(c.session.ID); err != nil {
+func (a *api) events(w http.ResponseWriter, c *call, _ none) error {
+	if err := a.streams.enter(c.name); err != nil {
 		return err
 	}
-	defer a.streams.leave(c.session.ID)
+	defer a.streams.leave(c.name)
 	changes := a.Sessions.Watch(c.Context()) // before the first look, so nothing falls in between
-	s := &stream{a: a, c: c, who: c.caller, w: w, rc: http.NewResponseController(w)}
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
-	w.WriteHeader(http.StatusOK)
-	if c.Method != http.MethodHead {
-		s.rc.SetReadDeadline(time.Time{}) // the server's own would end the stream; not every writer has one
+	if s := (&stream{listener: a.listen(w, c)}); s.begin() {
 		s.run(changes)
 	}
 	return nil
 }
 
-// stream is one client listening.
+// stream tells of the caller's own session.
 type stream struct {
-	a   *api
-	c   *call
-	who caller
-	w   http.ResponseWriter
-	rc  *http.ResponseController
-
+	listener
 	sent    Session   // told last
 	hinted  time.Time // when "sessions" was told last
 	pending <-chan time.Time
-	gone    bool // the client, or its session
 }
 
 func (s *stream) run(changes <-chan curfew.Event) {
@@ -122,7 +153,7 @@ func (s *stream) on(e curfew.Event) {
 	if e.Concerns(s.who.session.ID) {
 		s.look()
 	}
-	if !s.gone && (s.who.account.Role.SeesAll() || e.User == "" || e.User == s.who.session.User.ID) {
+	if !s.gone && (e.User == "" || s.who.account.MaySee(e.User)) {
 		s.hintSoon()
 	}
 }
@@ -139,18 +170,14 @@ func (s *stream) look() {
 }
 
 func (s *stream) tell() {
-	doc := s.a.document(s.who)
+	doc := s.a.own(s.who)
 	news := doc
 	news.ServerTime = s.sent.ServerTime
 	if news == s.sent {
 		return
 	}
 	s.sent = doc
-	text, err := json.Marshal(doc)
-	if err != nil {
-		panic(fmt.Errorf("encode session: %w", err))
-	}
-	s.write("event: session\ndata: " + string(text) + "\n\n")
+	s.message("", "session", doc)
 	s.gone = s.gone || doc.State == curfew.StateEnded
 }
 
@@ -168,12 +195,5 @@ func (s *stream) hintSoon() {
 
 func (s *stream) hint() {
 	s.hinted, s.pending = time.Now(), nil
-	s.write("event: sessions\ndata: {}\n\n")
-}
-
-func (s *stream) write(text string) {
-	s.rc.SetWriteDeadline(time.Now().Add(writeWithin)) // not every writer has one; then the context must do
-	if _, err := io.WriteString(s.w, text); err != nil || s.rc.Flush() != nil {
-		s.gone = true
-	}
+	s.message("", "sessions", none{})
 }

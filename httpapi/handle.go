@@ -2,193 +2,204 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
-	"mime"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
-	"github.com/curfewhq/curfew"
-	"github.com/curfewhq/curfew/account"
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
-
-// caller is who makes a request: in one's session, or at the machine's command line.
-type caller struct {
-	session curfew.Session
-	account account.Account
-	ended   *curfew.Ending // not nil once the session has ended
-	actor   curfew.Actor
-}
 
 // call is a request by somebody who may make it.
 type call struct {
 	*http.Request
 	caller
+	w http.ResponseWriter
 }
 
-// access lets a caller in, or returns why not.
-type access func(*http.Request) (caller, error)
+type callKey struct{}
 
-// handler answers a call, or returns an error before it wrote anything.
-type handler func(http.ResponseWriter, *call) error
+func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 
-// none stands for a body that isn't there.
+// none stands for what isn't there: parameters, a body.
 type none struct{}
 
-// handle makes a handler of f, which gets the decoded body and returns what to answer. With none as Req the body is
-// not read; with none as Resp the answer is 204 without one.
-func handle[Req, Resp any](f func(*call, Req) (Resp, error)) handler {
-	return func(w http.ResponseWriter, c *call) error {
-		var req Req
-		if err := decode(c.Request, &req); err != nil {
-			return err
+// register makes a route's handler known, and what it takes and answers to the OpenAPI document.
+type register func(*api, huma.API, huma.Operation)
+
+// output is an answer, as huma writes it.
+type output[T any] struct{ Body T }
+
+// handle makes a route's handler of f, which gets the checked parameters of the address and the decoded body, and returns what to
+// answer. With none as Body there is none to read; with none as Resp the answer is 204.
+func handle[Params, Body, Resp any](f func(*call, Params, Body) (Resp, error)) register {
+	return func(a *api, h huma.API, op huma.Operation) {
+		schema := bodySchema[Body](h, &op)
+		answer := func(ctx context.Context, p *Params) (resp Resp, err error) {
+			c := callOf(ctx)
+			var body Body
+			if schema != nil {
+				err = decode(c.Request, &body, h.OpenAPI().Components.Schemas, schema)
+			}
+			if err == nil {
+				resp, err = f(c, *p, body)
+			}
+			if err != nil {
+				err = a.failure(c.Request, err)
+			}
+			return resp, err
 		}
-		resp, err := f(c, req)
-		if err != nil {
-			return err
+		if reflect.TypeFor[Resp]() == reflect.TypeFor[none]() {
+			huma.Register(h, op, func(ctx context.Context, p *Params) (*none, error) {
+				_, err := answer(ctx, p)
+				return nil, err
+			})
+			return
 		}
-		return respond(w, http.StatusOK, "application/json", resp)
+		huma.Register(h, op, func(ctx context.Context, p *Params) (*output[Resp], error) {
+			resp, err := answer(ctx, p)
+			if err != nil {
+				return nil, err
+			}
+			return &output[Resp]{resp}, nil
+		})
 	}
 }
 
-func decode(r *http.Request, into any) error {
-	if _, ok := into.(*none); ok {
+// bodySchema says in the document what body a call takes, and returns its schema; nil if it takes none.
+func bodySchema[Body any](h huma.API, op *huma.Operation) *huma.Schema {
+	t := reflect.TypeFor[Body]()
+	if t == reflect.TypeFor[none]() {
 		return nil
 	}
-	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		return &statusError{http.StatusUnsupportedMediaType, "the body must be application/json"}
-	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return bodyError(err)
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err = d.Decode(into); err == nil {
-		err = onlyOne(d)
-	}
-	if err == nil {
-		err = checkFields(body)
-	}
-	return bodyError(err)
+	schema := h.OpenAPI().Components.Schemas.Schema(t, true, op.OperationID+"Request")
+	_, optional := any(*new(Body)).(mayBeAbsent)
+	op.RequestBody = &huma.RequestBody{Required: !optional, Content: map[string]*huma.MediaType{jsonType: {Schema: schema}}}
+	return schema
 }
 
-// checkFields refuses what the decoder lets through: a field twice, of which others may read the other one, and one in
-// another case than ours, which is lower. No body of ours has objects within.
-func checkFields(body []byte) error {
-	d, seen := json.NewDecoder(bytes.NewReader(body)), map[string]bool{}
-	if brace, err := d.Token(); err != nil || brace != json.Delim('{') {
-		return errors.Join(err, errors.New("no object"))
+// raw makes a route's handler of f, which writes its answer itself, or returns an error before it wrote anything.
+func raw[Params any](f func(http.ResponseWriter, *call, Params) error) register {
+	return func(a *api, h huma.API, op huma.Operation) {
+		huma.Register(h, op, func(ctx context.Context, p *Params) (*output[func(huma.Context)], error) {
+			c := callOf(ctx)
+			if err := f(c.w, c, *p); err != nil {
+				return nil, a.failure(c.Request, err)
+			}
+			return &output[func(huma.Context)]{func(huma.Context) {}}, nil
+		})
 	}
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return err
-		}
-		field, _ := name.(string)
-		if seen[field] || strings.Trim(field, "abcdefghijklmnopqrstuvwxyz_") != "" {
-			return &statusError{http.StatusBadRequest, fmt.Sprintf("the body has the field %q twice or in another case", field)}
-		}
-		seen[field] = true
-		if err := d.Decode(new(json.RawMessage)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
-// onlyOne returns an error unless the JSON is at its end.
-func onlyOne(d *json.Decoder) error {
-	if _, err := d.Token(); err == nil {
-		return errors.New("more than one value")
-	} else if err != io.EOF {
-		return err
+// page makes a route's handler of f, which writes something that is not part of the API itself.
+func page(f func(http.ResponseWriter, *call) error) register {
+	return func(a *api, h huma.API, op huma.Operation) {
+		op.Hidden = true
+		raw(func(w http.ResponseWriter, c *call, _ none) error { return f(w, c) })(a, h, op)
 	}
-	return nil
 }
 
-// bodyError says what is wrong with a body. It tells the place and the kind, never what stood there: it may be a password.
-func bodyError(err error) error {
-	if err == nil {
-		return nil
-	}
-	if tooBig, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return &statusError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body must not exceed %d bytes", tooBig.Limit)}
-	}
-	if misuse, ok := errors.AsType[*statusError](err); ok {
-		return misuse
-	}
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
-		return &curfew.Error{Code: curfew.CodeInvalid, Field: wrong.Field, Message: "must not be a " + wrong.Value}
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return &statusError{http.StatusBadRequest, "the body has an unknown field " + name}
-	}
-	return &statusError{http.StatusBadRequest, "the body must be one JSON object"}
-}
+const (
+	jsonType    = "application/json"
+	problemType = "application/problem+json"
+)
 
-func respond(w http.ResponseWriter, status int, mediaType string, body any) error {
-	if _, ok := body.(none); ok {
-		w.WriteHeader(http.StatusNoContent)
-		return nil
-	}
-	text, err := json.Marshal(body)
-	if err != nil {
-		return fmt.Errorf("encode answer: %w", err)
-	}
-	w.Header().Set("Content-Type", mediaType)
-	w.WriteHeader(status)
-	w.Write(append(text, '\n')) // a client that has gone is not our concern
-	return nil
-}
-
-// edge is what all handlers of an API share: it answers what they return, and what befalls them.
+// edge is what all handlers share: it answers what befalls them.
 type edge struct {
-	log     *slog.Logger
-	maxBody int64
-	frank   bool // tell the causes of errors too: the caller runs this machine
+	log   *slog.Logger
+	frank bool // tell the causes of errors too: the caller runs this machine
 }
 
-// mux serves the routes. Unlike http.ServeMux alone it answers unknown paths and methods with problem documents.
-func (e edge) mux(routes []route) http.Handler {
+// table is the mux that huma knows. It keeps handlers by method and path, for methods to call.
+type table map[string]http.HandlerFunc
+
+func (t table) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) { t[pattern] = h }
+
+// ServeHTTP is part of what huma wants of a mux. Nobody calls it.
+func (t table) ServeHTTP(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }
+
+// build makes all routes known to huma, which writes the OpenAPI document meanwhile.
+func (a *api) build(routes []route) (table, huma.API) {
+	t := table{}
+	h := huma.NewAPI(a.config(), humago.NewAdapter(t, ""))
+	for _, rt := range routes {
+		rt.handler(a, h, operation(rt))
+	}
+	finish(h.OpenAPI())
+	return t, h
+}
+
+// handler serves the routes. Unlike http.ServeMux alone it answers unknown paths and methods with problem documents.
+func (a *api) handler(routes []route) http.Handler {
+	handlers, h := a.build(routes)
+	a.openAPI = h.OpenAPI()
 	mux, paths := http.NewServeMux(), map[string]methods{}
 	for _, rt := range routes {
 		if paths[rt.path] == nil {
 			paths[rt.path] = methods{}
-			mux.Handle(rt.path, e.serve(paths[rt.path].serve))
+			mux.Handle(rt.path, a.serve(func(w http.ResponseWriter, r *http.Request) error {
+				return a.serveMethod(paths[rt.path], w, r)
+			}))
 		}
-		paths[rt.path][rt.method] = rt
+		paths[rt.path][rt.method] = method{rt, handlers[rt.method+" "+rt.path]}
 	}
-	mux.Handle("/", e.serve(func(http.ResponseWriter, *http.Request) error {
+	mux.Handle("/", a.serve(func(http.ResponseWriter, *http.Request) error {
 		return &statusError{http.StatusNotFound, "there is nothing at this address"}
 	}))
 	return mux
 }
 
 // methods are the routes of one path.
-type methods map[string]route
+type methods map[string]method
 
-func (m methods) serve(w http.ResponseWriter, r *http.Request) error {
-	method := r.Method
-	if method == http.MethodHead {
-		method = http.MethodGet
+type method struct {
+	route
+	serve http.HandlerFunc
+}
+
+func (a *api) serveMethod(m methods, w http.ResponseWriter, r *http.Request) error {
+	name := r.Method
+	if name == http.MethodHead {
+		name = http.MethodGet
 	}
-	rt, ok := m[method]
+	rt, ok := m[name]
 	if !ok {
 		allowed := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
 		w.Header().Set("Allow", allowed)
 		return &statusError{http.StatusMethodNotAllowed, "this address answers " + allowed}
 	}
-	who, err := rt.access(r)
+	who, err := a.admit(rt.route, r)
 	if err != nil {
 		return err
 	}
-	return rt.handler(w, &call{r, who})
+	c := &call{caller: who, w: w}
+	c.Request = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	rt.serve(w, c.Request)
+	return nil
+}
+
+// admit returns who calls, if they may: it is the one lock on all doors.
+func (a *api) admit(rt route, r *http.Request) (caller, error) {
+	who, err := a.identify(r)
+	if err != nil {
+		return who, a.limits.stranger(r, a.Sessions.Now(), err)
+	}
+	if err := a.limits.take(who, a.Sessions.Now()); err != nil {
+		return who, err
+	}
+	if err := who.admit(rt.access); err != nil {
+		return who, err
+	}
+	if rt.care == proven {
+		return who, a.sensitive(who, r)
+	}
+	return who, nil
 }
 
 func (e edge) serve(f func(http.ResponseWriter, *http.Request) error) http.Handler {
@@ -201,7 +212,7 @@ func (e edge) serve(f func(http.ResponseWriter, *http.Request) error) http.Handl
 		h.Set("X-Content-Type-Options", "nosniff")
 		a := &answer{ResponseWriter: w}
 		defer e.rescue(a, r)
-		r.Body = http.MaxBytesReader(w, r.Body, e.maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		if err := f(a, r); err != nil {
 			e.fail(a, r, err)
 		}
@@ -242,3 +253,12 @@ func (a *answer) Write(b []byte) (int, error) {
 
 // Unwrap is for http.ResponseController.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// encode returns a value as JSON, with a line's end.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	if err := json.NewEncoder(&b).Encode(v); err != nil {
+		return nil, fmt.Errorf("encode answer: %w", err)
+	}
+	return b.Bytes(), nil
+}

@@ -2,43 +2,83 @@ package httpapi
 
 import "net/http"
 
-// A route is a row of a table of routes. Rows are written without field names, so one without access doesn't compile.
+// A route is a row of the table of routes. Rows are written without field names, so one without access doesn't compile.
 type route struct {
 	method  string
 	path    string
 	access  access
-	handler handler
+	care    care
+	id      string // by which the OpenAPI document and generated clients call it
+	handler register
+	summary string
 }
 
-// routes is the API that signed-in clients use.
+// access is who may use a route. Its zero value is nobody.
+type access int
+
+const (
+	anySession access = iota + 1 // whoever has a session, be it ended
+	inSession                    // whoever is signed in, in their session
+	hasAccount                   // whoever has an account
+	known                        // whoever may use the API at all
+	seesAll                      // admins and auditors
+	manages                      // admins
+	machine                      // who runs this machine
+)
+
+// care is what a route asks for besides access.
+type care int
+
+const (
+	plain  care = iota + 1
+	proven      // the password, given in the session not long ago
+)
+
+// routes are all calls. What is not here is not found. A GET changes nothing.
 func (a *api) routes() []route {
 	own := []route{
-		{http.MethodGet, "/api/v1/session", a.anySession, handle(a.session)},
-		{http.MethodPost, "/api/v1/session/extend", a.anySession, handle(a.extend)},
-		{http.MethodPost, "/api/v1/session/activity", a.anySession, handle(a.activity)},
-		{http.MethodGet, "/api/v1/session/events", a.anySession, a.events},
+		{http.MethodGet, "/api/v1/session", anySession, plain, "getSession", handle(a.session), "Your own session"},
+		{http.MethodDelete, "/api/v1/session", anySession, plain, "signOut", handle(a.signOut), "Sign out"},
+		{http.MethodPost, "/api/v1/session/extend", anySession, plain, "extendSession", handle(a.extend), "Start the inactivity anew"},
+		{http.MethodPost, "/api/v1/session/activity", anySession, plain, "reportActivity", handle(a.activity), "Report what a person did"},
+		{http.MethodGet, "/api/v1/session/events", anySession, plain, "watchSession", raw(a.events), "Follow your own session"},
 	}
 	if a.Accounts == nil {
 		return own
 	}
-	return append(own,
-		route{http.MethodPut, "/api/v1/account/lifetime", a.liveSession, handle(a.setLifetime)},
-	)
+	return append(own, []route{
+		{http.MethodPost, "/api/v1/session/proof", inSession, plain, "giveProof", handle(a.prove), "Give the password once more"},
+
+		{http.MethodGet, "/api/v1/sessions", known, plain, "listSessions", handle(a.listSessions), "List live sessions"},
+		{http.MethodPost, "/api/v1/sessions/end", known, proven, "endSessions", handle(a.endSessions), "End many sessions at once"},
+		{http.MethodGet, "/api/v1/sessions/events", known, plain, "watchSessions", raw(a.watchSessions), "Follow sessions"},
+		{http.MethodGet, "/api/v1/sessions/{id}", known, plain, "findSession", handle(a.findSession), "One session, live or ended"},
+		{http.MethodDelete, "/api/v1/sessions/{id}", known, proven, "endSession", handle(a.endSession), "End a session"},
+		{http.MethodGet, "/api/v1/history", known, plain, "listHistory", raw(a.history), "List ended sessions"},
+
+		{http.MethodGet, "/api/v1/account", hasAccount, plain, "getAccount", handle(a.account), "Your account"},
+		{http.MethodPut, "/api/v1/account", hasAccount, plain, "updateAccount", handle(a.updateAccount), "Change your account"},
+		{http.MethodPut, "/api/v1/account/lifetime", hasAccount, plain, "setLifetime", handle(a.setLifetime), "Set the Token Lifetime of your sessions"},
+		{http.MethodPut, "/api/v1/account/password", inSession, plain, "changePassword", handle(a.changePassword), "Change your password"},
+
+		{http.MethodGet, "/api/v1/users", seesAll, plain, "listUsers", handle(a.listUsers), "List accounts"},
+		{http.MethodPost, "/api/v1/users", manages, proven, "addUser", handle(a.addUser), "Add an account"},
+		{http.MethodGet, "/api/v1/users/{id}", seesAll, plain, "getUser", handle(a.getUser), "One account"},
+		{http.MethodPatch, "/api/v1/users/{id}", manages, proven, "updateUser", handle(a.updateUser), "Change an account"},
+		{http.MethodDelete, "/api/v1/users/{id}", manages, proven, "deleteUser", handle(a.deleteUser), "Delete an account"},
+		{http.MethodPut, "/api/v1/users/{id}/password", manages, proven, "setPassword", handle(a.setPassword), "Set somebody's password"},
+		{http.MethodDelete, "/api/v1/users/{id}/sessions", manages, proven, "endUserSessions", handle(a.endUserSessions), "End all sessions of an account"},
+		{http.MethodPost, "/api/v1/users/{id}/unlock", manages, proven, "unlockUser", handle(a.unlockUser), "Let an owner in though others try wrong passwords"},
+
+		{http.MethodGet, "/api/openapi.json", known, plain, "", page(a.document), ""},
+		{http.MethodGet, "/api/docs", known, plain, "", page(a.docs), ""},
+		{http.MethodGet, "/api/docs.css", known, plain, "", page(docsStyle), ""},
+	}...)
 }
 
-// routes is the API that the command line uses.
-func (c *control) routes() []route {
+// controlRoutes are what only who runs the machine has besides.
+func (a *api) controlRoutes() []route {
 	return []route{
-		{http.MethodGet, "/control/v1/status", c.operator, handle(c.status)},
-		{http.MethodGet, "/control/v1/users", c.operator, handle(c.listUsers)},
-		{http.MethodPost, "/control/v1/users", c.operator, handle(c.addUser)},
-		{http.MethodGet, "/control/v1/users/{name}", c.operator, handle(c.getUser)},
-		{http.MethodPatch, "/control/v1/users/{name}", c.operator, handle(c.updateUser)},
-		{http.MethodDelete, "/control/v1/users/{name}", c.operator, handle(c.deleteUser)},
-		{http.MethodPut, "/control/v1/users/{name}/password", c.operator, handle(c.setPassword)},
-		{http.MethodPost, "/control/v1/users/{name}/unlock", c.operator, handle(c.unlock)},
-		{http.MethodGet, "/control/v1/sessions", c.operator, handle(c.listSessions)},
-		{http.MethodGet, "/control/v1/sessions/count", c.operator, handle(c.countSessions)},
-		{http.MethodPost, "/control/v1/sessions/end", c.operator, handle(c.endSessions)},
+		{http.MethodGet, "/api/v1/status", machine, plain, "", handle(a.serverStatus), ""},
 	}
 }

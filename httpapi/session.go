@@ -1,10 +1,9 @@
 package httpapi
 
 import (
-	"context"
-	"errors"
-	"net/http"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
@@ -20,49 +19,50 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return []byte(t.UTC().Format(`"` + timeLayout + `"`)), nil
 }
 
+// Schema is for huma.
+func (Time) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Examples: []any{"2026-03-31T08:00:00.000Z"}}
+}
+
 // Session is a session as clients see it. Its token is nowhere in it.
 type Session struct {
-	ID              curfew.SessionID  `json:"id"`
+	ID              curfew.SessionID  `json:"id" doc:"Public: knowing it gives no access."`
+	Current         bool              `json:"current" doc:"Whether it is the session in which was asked."`
+	UserID          curfew.UserID     `json:"user_id"`
 	Username        string            `json:"username"`
 	FullName        string            `json:"full_name"`
-	Role            account.Role      `json:"role,omitempty"` // only in one's own session
-	Credential      curfew.Credential `json:"credential"`
-	Origin          string            `json:"origin"`
-	Device          string            `json:"device"`
+	Role            account.Role      `json:"role,omitempty" enum:"admin,auditor,user" doc:"Only in one's own session."`
+	Credential      curfew.Credential `json:"credential" doc:"How its user signed in, such as password."`
+	Origin          string            `json:"origin" doc:"The network address it was started from."`
+	Device          string            `json:"device" doc:"In words, such as Chrome 156 on macOS."`
 	CreatedAt       Time              `json:"created_at"`
 	LastActiveAt    Time              `json:"last_active_at"`
-	LifetimeSeconds int64             `json:"lifetime_seconds"`
-	GraceSeconds    int64             `json:"grace_seconds"`
-	IdleAt          Time              `json:"idle_at"`
-	EndsAt          Time              `json:"ends_at"`
-	ExpiresAt       Time              `json:"expires_at"`
-	State           curfew.State      `json:"state"`
-	ServerTime      Time              `json:"server_time"`
-	Reason          curfew.Reason     `json:"reason,omitempty"` // this and the rest only once it has ended
-	EndedBy         string            `json:"ended_by,omitempty"`
+	LifetimeSeconds int64             `json:"lifetime_seconds" doc:"The inactivity allowed."`
+	GraceSeconds    int64             `json:"grace_seconds" doc:"How long the Logout dialog stands after it."`
+	IdleAt          Time              `json:"idle_at" doc:"When it becomes idle without activity."`
+	EndsAt          Time              `json:"ends_at" doc:"The first moment at which it is refused, without activity."`
+	ExpiresAt       Time              `json:"expires_at" doc:"The absolute limit, which no activity moves."`
+	State           curfew.State      `json:"state" enum:"active,expiring,ended"`
+	ServerTime      Time              `json:"server_time" doc:"By which all this is so."`
+	Reason          curfew.Reason     `json:"reason,omitempty" doc:"Why it ended. This and the rest only once it has."`
+	EndedBy         string            `json:"ended_by,omitempty" doc:"Who ended it. Absent where it was Curfew itself."`
 	EndedAt         Time              `json:"ended_at,omitzero"`
 }
 
 func at(t time.Time) Time { return Time{t.UTC()} }
 
-func newSession(s curfew.Session, now time.Time) Session {
-	return Session{
-		ID: s.ID, Username: s.User.Name, FullName: s.User.FullName,
+// newSession is a session as of now; ending is how it ended, if somebody ended it.
+func newSession(s curfew.Session, ending *curfew.Ending, now time.Time) Session {
+	doc := Session{
+		ID: s.ID, UserID: s.User.ID, Username: s.User.Name, FullName: s.User.FullName,
 		Credential: s.Credential, Origin: s.Client.Origin, Device: s.Client.Device,
 		CreatedAt: at(s.CreatedAt), LastActiveAt: at(s.LastActive),
 		LifetimeSeconds: int64(s.Lifetime / time.Second), GraceSeconds: int64(s.Grace / time.Second),
 		IdleAt: at(s.IdleAt()), EndsAt: at(s.EndsAt()), ExpiresAt: at(s.ExpiresAt),
 		State: s.State(now), ServerTime: at(now),
 	}
-}
-
-// document is the caller's own session, as of now.
-func (a *api) document(who caller) Session {
-	now := a.Sessions.Now()
-	doc, ending := newSession(who.session, now), who.ended
-	doc.Role = who.account.Role
-	if due, ok := who.session.Due(now); ok && ending == nil {
-		ending = &due // its time has passed since it was checked
+	if due, ok := s.Due(now); ok && ending == nil {
+		ending = &due // its time has passed
 	}
 	if ending != nil {
 		doc.State, doc.Reason, doc.EndedBy, doc.EndedAt = curfew.StateEnded, ending.Reason, ending.By.Name, at(ending.At)
@@ -70,94 +70,82 @@ func (a *api) document(who caller) Session {
 	return doc
 }
 
-// anySession lets in who has a session, be it ended.
-func (a *api) anySession(r *http.Request) (caller, error) {
-	s, err := curfew.FromContext(r.Context())
-	return a.identify(r.Context(), s, err)
+// own is the caller's own session, as of now.
+func (a *api) own(who caller) Session {
+	doc := newSession(who.session, who.ended, a.Sessions.Now())
+	doc.Current, doc.Role = true, who.account.Role
+	return doc
 }
 
-// liveSession lets in who is signed in.
-func (a *api) liveSession(r *http.Request) (caller, error) {
-	who, err := a.anySession(r)
-	if err == nil && who.ended != nil {
-		err = &curfew.EndedError{Ended: curfew.Ended{Session: who.session, Ending: *who.ended}}
-	}
-	return who, err
-}
-
-// identify returns the caller whose session a check found, or who had it until it ended. A session whose account is
-// gone or disabled should have ended with it; it does now.
-func (a *api) identify(ctx context.Context, s curfew.Session, err error) (caller, error) {
-	if ended, ok := errors.AsType[*curfew.EndedError](err); ok {
-		return caller{session: ended.Ended.Session, ended: &ended.Ended.Ending}, nil
-	}
-	if errors.Is(err, curfew.ErrNoSession) {
-		return caller{}, errSignedOut
-	}
-	if err != nil {
-		return caller{}, err
-	}
-	actor := curfew.Actor{User: s.User.ID, Name: s.User.Name, Session: s.ID}
-	if a.Accounts == nil {
-		return caller{session: s, actor: actor}, nil
-	}
-	acc, err := a.Accounts.Get(ctx, s.User.ID)
-	switch {
-	case curfew.ErrorCode(err) == curfew.CodeNotFound:
-		return a.evict(ctx, s, curfew.ReasonAccountDeleted)
-	case err != nil:
-		return caller{}, err
-	case !acc.Enabled:
-		return a.evict(ctx, s, curfew.ReasonAccountDisabled)
-	}
-	actor.Name = acc.Name
-	return caller{session: s, account: acc, actor: actor}, nil
-}
-
-func (a *api) evict(ctx context.Context, s curfew.Session, why curfew.Reason) (caller, error) {
-	ended, err := a.Sessions.End(ctx, s.ID, curfew.Ending{Reason: why})
-	return caller{session: s, ended: &ended.Ending}, err
-}
-
-func (a *api) session(c *call, _ none) (Session, error) { return a.document(c.caller), nil }
+func (a *api) session(c *call, _, _ none) (Session, error) { return a.own(c.caller), nil }
 
 // extend answers for an ended session as session does, so that the guard needs no special case.
-func (a *api) extend(c *call, _ none) (Session, error) {
+func (a *api) extend(c *call, _, _ none) (Session, error) {
 	if c.ended != nil {
-		return a.document(c.caller), nil
+		return a.own(c.caller), nil
 	}
 	s, err := a.Sessions.Extend(c.Context(), c.caller.session.ID)
-	who, err := a.identify(c.Context(), s, err)
+	who, err := a.owner(c.Context(), s, err)
 	if err != nil {
 		return Session{}, err
 	}
-	return a.document(who), nil
+	return a.own(who), nil
 }
 
-// activityRequest says how long ago a person did something.
+// activityRequest says how long ago a person did something. Without it the activity is of this moment.
 type activityRequest struct {
-	AgeMS uint32 `json:"age_ms"`
+	AgeMS uint32 `json:"age_ms,omitempty" doc:"How many milliseconds ago a person did something."`
 }
 
-// activity says itself that it is activity, whatever the request looks like. Without a body it is activity of this moment.
-func (a *api) activity(c *call, _ none) (Session, error) {
-	var req activityRequest
-	if c.ContentLength != 0 {
-		if err := decode(c.Request, &req); err != nil {
-			return Session{}, err
-		}
-	}
+func (activityRequest) mayBeAbsent() {}
+
+// activity says itself that it is activity, whatever the request looks like.
+func (a *api) activity(c *call, _ none, req activityRequest) (Session, error) {
 	age := time.Duration(req.AgeMS) * time.Millisecond
 	s, err := a.Sessions.CheckLate(c.Context(), curfew.TokenFromContext(c.Context()), age)
-	who, err := a.identify(c.Context(), s, err)
+	who, err := a.owner(c.Context(), s, err)
 	if err != nil {
 		return Session{}, err
 	}
-	return a.document(who), nil
+	return a.own(who), nil
 }
 
-// check looks at the caller's session once more.
-func (a *api) check(ctx context.Context) (caller, error) {
-	s, err := a.Sessions.Check(ctx, curfew.TokenFromContext(ctx), curfew.Passive)
-	return a.identify(ctx, s, err)
+// signOut ends the caller's own session; one that has ended is signed out too.
+func (a *api) signOut(c *call, _, _ none) (none, error) {
+	if c.ended == nil {
+		ending := curfew.Ending{Reason: curfew.ReasonSignedOut, By: c.actor}
+		if _, err := a.Sessions.End(c.Context(), c.caller.session.ID, ending); err != nil {
+			return none{}, err
+		}
+	}
+	curfew.ClearCookie(c.w, c.Request)
+	c.w.Header().Set("Clear-Site-Data", `"cache"`)
+	return none{}, nil
 }
+
+// Proof is a password given once more.
+type Proof struct {
+	CurrentPassword string `json:"current_password" minLength:"1" maxLength:"1024"`
+}
+
+// Proven says until when the password counts that was given.
+type Proven struct {
+	Until Time `json:"until" doc:"Until then what is sensitive may be done in this session."`
+}
+
+func (a *api) prove(c *call, _ none, req Proof) (Proven, error) {
+	if err := a.Accounts.Reauthenticate(c.Context(), c.actor, req.CurrentPassword); err != nil {
+		return Proven{}, err
+	}
+	s, err := a.Sessions.Get(c.Context(), c.caller.session.ID)
+	return Proven{at(s.AuthenticatedAt.Add(account.RecentFor))}, err
+}
+
+// Status says which server answers.
+type Status struct {
+	Version string `json:"version"`
+	PID     int    `json:"pid"`
+	Address string `json:"address"` // where it can be reached; empty if no server runs
+}
+
+func (a *api) serverStatus(*call, none, none) (Status, error) { return a.status, nil }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/httpapi"
@@ -19,7 +20,12 @@ type endCmd struct {
 // Run ends sessions.
 func (c endCmd) Run(ctx context.Context, std streams) error {
 	return c.with(ctx, false, func(api *httpapi.Client) error {
-		r, err := api.End(ctx, httpapi.End{IDs: c.IDs, User: c.User, All: c.All, DryRun: c.DryRun})
+		if c.User != "" {
+			if _, err := api.UserNamed(ctx, c.User); err != nil {
+				return err
+			}
+		}
+		r, err := api.End(ctx, c.request())
 		if err != nil {
 			return err
 		}
@@ -32,6 +38,18 @@ func (c endCmd) Run(ctx context.Context, std streams) error {
 		}
 		return printSessions(std.out, r.Sessions)
 	})
+}
+
+// request is what to end. Of IDs each is meant to be live.
+func (c endCmd) request() httpapi.End {
+	e := httpapi.End{IDs: c.IDs, Others: c.All, DryRun: c.DryRun}
+	if c.User != "" {
+		e.Filter = &httpapi.Filter{User: c.User}
+	}
+	if n := len(slices.Compact(slices.Sorted(slices.Values(c.IDs)))); n > 0 {
+		e.Expect = &n
+	}
+	return e
 }
 
 func plural(n int, word string) string {

@@ -114,7 +114,7 @@ func formatHelp(v *kong.Value) string {
 
 // inputs are what people typed for the fields that errors are about.
 var inputs = map[string]string{
-	"username": "the user name", "full_name": "--full-name", "role": "--role", "seconds": "--lifetime", "password": "the password",
+	"username": "the user name", "full_name": "--full-name", "role": "--role", "seconds": "--lifetime", "lifetime_seconds": "--lifetime", "password": "the password",
 	"max-age": "--max-age", "max-sessions": "--max-sessions", "at-max": "--at-max", "keep-history": "--keep-history",
 }
 

@@ -21,7 +21,7 @@ type sessionsCmd struct {
 // Run lists the live sessions.
 func (c sessionsCmd) Run(ctx context.Context, std streams) error {
 	return c.with(ctx, false, func(api *httpapi.Client) error {
-		sessions, err := collect(api.Sessions(ctx, c.User))
+		sessions, err := collect(api.Sessions(ctx, httpapi.Filter{User: c.User}))
 		if err != nil {
 			return err
 		}

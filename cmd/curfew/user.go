@@ -34,6 +34,17 @@ type nameArg struct {
 	Name string `arg:"" help:"User name."`
 }
 
+// withUser runs f with a client and the account.
+func (c nameArg) withUser(ctx context.Context, f func(*httpapi.Client, httpapi.User) error) error {
+	return c.with(ctx, false, func(api *httpapi.Client) error {
+		u, err := api.UserNamed(ctx, c.Name)
+		if err != nil {
+			return err
+		}
+		return f(api, u)
+	})
+}
+
 // passwordFlag says where a password comes from; it is never in the arguments, which others can see.
 type passwordFlag struct {
 	PasswordStdin bool `help:"Read the password from standard input instead of asking for it."`
@@ -59,7 +70,7 @@ func (c userAddCmd) Run(ctx context.Context, std streams) error {
 	}
 	return c.with(ctx, true, func(api *httpapi.Client) error {
 		u, err := api.AddUser(ctx, httpapi.NewUser{
-			Username: c.Name, FullName: c.FullName, Role: c.Role, LifetimeSeconds: c.Lifetime, Password: password,
+			Username: c.Name, FullName: c.FullName, Role: c.Role, LifetimeSeconds: httpapi.Seconds(c.Lifetime), Password: password,
 		})
 		if err != nil {
 			return err
@@ -145,8 +156,8 @@ func (c userPasswordCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	return c.with(ctx, false, func(api *httpapi.Client) error {
-		if err := api.SetPassword(ctx, c.Name, password); err != nil {
+	return c.withUser(ctx, func(api *httpapi.Client, u httpapi.User) error {
+		if err := api.SetPassword(ctx, u.ID, password); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(std.out, "Set the password of %s and ended its sessions.\n", c.Name)
@@ -158,8 +169,8 @@ type userUnlockCmd struct{ nameArg }
 
 // Run empties the account's counters, and prints a link for its owner. Without a server nobody knows its address.
 func (c userUnlockCmd) Run(ctx context.Context, std streams) error {
-	return c.with(ctx, false, func(api *httpapi.Client) error {
-		u, err := api.Unlock(ctx, c.Name)
+	return c.withUser(ctx, func(api *httpapi.Client, named httpapi.User) error {
+		u, err := api.Unlock(ctx, named.ID)
 		if err != nil {
 			return err
 		}
@@ -192,8 +203,8 @@ func (c userDisableCmd) Run(ctx context.Context, std streams) error {
 }
 
 func (c nameArg) enable(ctx context.Context, enabled bool, done func()) error {
-	return c.with(ctx, false, func(api *httpapi.Client) error {
-		if _, err := api.UpdateUser(ctx, c.Name, httpapi.UserChange{Enabled: &enabled}); err != nil {
+	return c.withUser(ctx, func(api *httpapi.Client, u httpapi.User) error {
+		if _, err := api.UpdateUser(ctx, u.ID, httpapi.UserChange{Enabled: &enabled}); err != nil {
 			return err
 		}
 		done()
@@ -205,8 +216,8 @@ type userDeleteCmd struct{ nameArg }
 
 // Run deletes an account.
 func (c userDeleteCmd) Run(ctx context.Context, std streams) error {
-	return c.with(ctx, false, func(api *httpapi.Client) error {
-		if err := api.DeleteUser(ctx, c.Name); err != nil {
+	return c.withUser(ctx, func(api *httpapi.Client, u httpapi.User) error {
+		if err := api.DeleteUser(ctx, u.ID); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(std.out, "Deleted %s and ended its sessions.\n", c.Name)

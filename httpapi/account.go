@@ -1,0 +1,43 @@
+package httpapi
+
+import (
+	"github.com/curfewhq/curfew/account"
+)
+
+func (a *api) account(c *call, _, _ none) (User, error) { return newUser(c.caller.account), nil }
+
+// AccountChange is what people may say of their own account.
+type AccountChange struct {
+	FullName        string  `json:"full_name" maxLength:"128" doc:"May be empty."`
+	LifetimeSeconds Seconds `json:"lifetime_seconds"`
+}
+
+func (a *api) updateAccount(c *call, _ none, req AccountChange) (User, error) {
+	d, err := req.LifetimeSeconds.duration("lifetime_seconds")
+	if err != nil {
+		return User{}, err
+	}
+	acc, err := a.Accounts.Update(c.Context(), c.actor, c.caller.account.ID, account.Change{FullName: &req.FullName, Lifetime: &d})
+	return newUser(acc), err
+}
+
+// PasswordChange is a new password of one's own.
+type PasswordChange struct {
+	CurrentPassword string `json:"current_password" minLength:"1" maxLength:"1024"`
+	Password        string `json:"password" maxLength:"1024" doc:"At least 8 characters, at most 1024 bytes."`
+	KeepOthers      bool   `json:"keep_others,omitempty" doc:"Leave your other sessions as they are, instead of ending them."`
+}
+
+// Ended says how many sessions ended.
+type Ended struct {
+	Count int `json:"count"`
+}
+
+func (a *api) changePassword(c *call, _ none, req PasswordChange) (Ended, error) {
+	device := account.DeviceOf(c.Request)
+	n, err := a.Accounts.ChangePassword(c.Context(), c.actor, device, req.CurrentPassword, req.Password, !req.KeepOthers)
+	if err == nil {
+		account.SetDevice(c.w, c.Request, device)
+	}
+	return Ended{n}, err
+}

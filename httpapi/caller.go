@@ -1,0 +1,136 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/internal/mount"
+)
+
+// caller is who makes a request: somebody in their session, or at the machine's command line.
+type caller struct {
+	session curfew.Session  // the zero Session without one
+	ended   *curfew.Ending  // not nil once the session has ended
+	account account.Account // of this moment, so a changed role counts from the next request on
+	actor   curfew.Actor    // as history names them
+	machine bool            // they run this machine
+	name    string          // by which what they have open and how often they ask is counted
+
+	// again looks once more who this is, for streams, which go on after they were let in.
+	again func(context.Context) (caller, error)
+}
+
+// errSignedOut is no session where one is needed. It isn't 404: what was asked for may well be there.
+var errSignedOut = &statusError{http.StatusUnauthorized, "sign in first"}
+
+var errDenied = &curfew.Error{Code: curfew.CodeDenied, Message: "your role does not allow this"}
+
+// admit returns nil if the caller may use a route with the access.
+func (who caller) admit(to access) error {
+	if to != anySession && who.ended != nil {
+		return &curfew.EndedError{Ended: curfew.Ended{Session: who.session, Ending: *who.ended}}
+	}
+	may := false
+	switch to {
+	case anySession, inSession:
+		may = who.session.ID != ""
+	case hasAccount:
+		may = who.account.ID != ""
+	case known:
+		may = true
+	case seesAll:
+		may = who.account.Role.SeesAll()
+	case manages:
+		may = who.account.Role.Manages()
+	case machine:
+		may = who.machine
+	}
+	if !may {
+		return errDenied
+	}
+	return nil
+}
+
+// inSession finds the caller by their session cookie.
+func (a *api) inSession(r *http.Request) (caller, error) {
+	s, err := curfew.FromContext(r.Context())
+	return a.owner(r.Context(), s, err)
+}
+
+// owner returns the caller whose session a check found, or who had it until it ended. A session whose account is
+// gone or disabled should have ended with it; it does now.
+func (a *api) owner(ctx context.Context, s curfew.Session, err error) (caller, error) {
+	if ended, ok := errors.AsType[*curfew.EndedError](err); ok {
+		return caller{session: ended.Ended.Session, ended: &ended.Ended.Ending, name: string(ended.Ended.Session.ID)}, nil
+	}
+	if errors.Is(err, curfew.ErrNoSession) {
+		return caller{}, errSignedOut
+	}
+	if err != nil {
+		return caller{}, err
+	}
+	who := caller{
+		session: s, actor: curfew.Actor{User: s.User.ID, Name: s.User.Name, Session: s.ID}, name: string(s.ID), again: a.check,
+	}
+	if a.Accounts == nil {
+		return who, nil
+	}
+	who.account, err = a.Accounts.Get(ctx, s.User.ID)
+	switch {
+	case curfew.ErrorCode(err) == curfew.CodeNotFound:
+		return a.evict(ctx, s, curfew.ReasonAccountDeleted)
+	case err != nil:
+		return caller{}, err
+	case !who.account.Enabled:
+		return a.evict(ctx, s, curfew.ReasonAccountDisabled)
+	}
+	return who, nil
+}
+
+func (a *api) evict(ctx context.Context, s curfew.Session, why curfew.Reason) (caller, error) {
+	ended, err := a.Sessions.End(ctx, s.ID, curfew.Ending{Reason: why})
+	return caller{session: s, ended: &ended.Ending, name: string(s.ID)}, err
+}
+
+// check looks at the caller's session once more.
+func (a *api) check(ctx context.Context) (caller, error) {
+	s, err := a.Sessions.Check(ctx, curfew.TokenFromContext(ctx), curfew.Passive)
+	return a.owner(ctx, s, err)
+}
+
+// sensitive returns nil if the caller may do what is sensitive: in a session that takes their password, given in it not long ago.
+// Where an app may have the same origin nothing does: its scripts can send whatever their reader could.
+func (a *api) sensitive(who caller, r *http.Request) error {
+	switch {
+	case who.machine:
+		return nil
+	case mount.Of(r) != "":
+		return errSharedOrigin
+	case !a.Accounts.IsRecent(who.session):
+		return account.ErrNotRecent
+	default:
+		return nil
+	}
+}
+
+// errSharedOrigin is account.ErrNotRecent where no password helps.
+var errSharedOrigin = &curfew.Error{
+	Code: curfew.CodeDenied, Err: account.ErrNotRecent,
+	Message: "below " + mount.Base + " an app may ask in your name; do this in the console, or at the address of Curfew itself",
+}
+
+// operatorHeader names who types the command.
+const operatorHeader = "Curfew-Operator"
+
+// operator lets everybody in as who runs this machine, and notes whom they say they are.
+func operator(r *http.Request) (caller, error) {
+	who := caller{machine: true, account: account.Account{Role: account.Admin}, actor: curfew.Actor{Name: "the command line"}, name: "command line"}
+	if name := r.Header.Get(operatorHeader); name != "" {
+		who.actor.Name = name + " (command line)"
+	}
+	who.again = func(context.Context) (caller, error) { return who, nil }
+	return who, nil
+}

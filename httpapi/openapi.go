@@ -1,0 +1,146 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/curfewhq/curfew"
+)
+
+// config is huma's: JSON as we read and write it, errors in our words, and no address that we have not named.
+func (a *api) config() huma.Config {
+	c := huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "Curfew", Version: "1", Description: apiText,
+				License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"session": {Type: "apiKey", In: "cookie", Name: curfew.SecureCookie, Description: "The cookie of a session, as signing in sets it. Over plain HTTP its name is " + curfew.PlainCookie + "."},
+				},
+			},
+			Security: []map[string][]string{{"session": {}}},
+			Tags: []*huma.Tag{
+				{Name: "session", Description: "Your own session"},
+				{Name: "sessions", Description: "Who is signed in"},
+				{Name: "history", Description: "Who was"},
+				{Name: "account", Description: "Your account"},
+				{Name: "users", Description: "All accounts"},
+			},
+		},
+		Formats:                      map[string]huma.Format{jsonType: huma.DefaultJSONFormat},
+		DefaultFormat:                jsonType,
+		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{translate},
+	}
+	c.AllowAdditionalPropertiesByDefault = true
+	c.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
+	return c
+}
+
+const apiText = `Who is signed in, until when, and no longer: sessions, their history and accounts.
+
+All times are RFC 3339 in UTC with milliseconds. Errors are problem documents (RFC 9457), with a code for programs. Lists come in pages:
+give next_cursor back as cursor. Where Curfew is below a path of its own on an app's host, all addresses begin with /.curfew.
+
+docs/api.md says who may do what, and what may be repeated safely.`
+
+// operation is what the document says of a route before its handler adds what it takes and answers.
+func operation(rt route) huma.Operation {
+	op := huma.Operation{
+		Method: rt.method, Path: rt.path, OperationID: rt.id, Summary: rt.summary, Hidden: rt.id == "",
+		Description: notes[rt.id], MaxBodyBytes: maxBody, BodyReadTimeout: 0,
+		Responses: map[string]*huma.Response{},
+	}
+	if parts := strings.Split(rt.path, "/"); len(parts) > 3 {
+		op.Tags = []string{parts[3]}
+	}
+	if rt.id == "addUser" {
+		op.DefaultStatus = http.StatusCreated
+	}
+	for _, status := range rt.refusals() {
+		op.Responses[strconv.Itoa(status)] = problemResponse(http.StatusText(status))
+	}
+	op.Responses["default"] = problemResponse("Any other error")
+	if contents, ok := contentsOf[rt.id]; ok {
+		op.Responses["200"] = &huma.Response{Description: "OK", Content: contents}
+	}
+	return op
+}
+
+// refusals are the statuses besides those of success that every client of the route should know.
+func (rt route) refusals() []int {
+	list := []int{http.StatusUnauthorized, http.StatusTooManyRequests}
+	if rt.access > hasAccount && rt.access != known || rt.care == proven {
+		list = append(list, http.StatusForbidden)
+	}
+	if strings.Contains(rt.path, "{") {
+		list = append(list, http.StatusNotFound)
+	}
+	if rt.method != http.MethodGet && rt.access > anySession {
+		list = append(list, http.StatusConflict)
+	}
+	return append(list, http.StatusUnprocessableEntity)
+}
+
+func problemResponse(what string) *huma.Response {
+	return &huma.Response{Description: what, Content: map[string]*huma.MediaType{
+		problemType: {Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}},
+	}}
+}
+
+// contentsOf are the answers that handlers write themselves.
+var contentsOf = map[string]map[string]*huma.MediaType{
+	"watchSession":  {"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
+	"watchSessions": {"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
+	"listHistory": {
+		jsonType:               {Schema: &huma.Schema{Ref: "#/components/schemas/HistoryPage"}},
+		"text/csv":             {Schema: &huma.Schema{Type: huma.TypeString}},
+		"application/x-ndjson": {Schema: &huma.Schema{Type: huma.TypeString}},
+	},
+}
+
+// notes say of calls what their parts don't.
+var notes = map[string]string{
+	"getSession":     "For a session that has ended the answer says how, with 200: a page that asks is to show it, not to fail.",
+	"reportActivity": "Without a body it is activity of this moment. A session that has ended stays ended.",
+	"giveProof":      "Changing accounts and ending sessions needs a password that was given in the session not longer than 10 minutes ago: at sign-in, or here.",
+	"watchSession":   "Server-sent events: session, with your session at once, at each change and as its clock passes idle_at and ends_at; sessions, when any that you may see may have changed.",
+	"watchSessions": "Server-sent events: started, changed and ended, each with a Session as it is when it is told; reset, where the client must list the sessions anew: at the beginning, unless the stream goes on after Last-Event-ID, and where more happened at once than is told one by one. " +
+		"So connect first, list at each reset, and apply what follows; nothing is lost or told twice.",
+	"endSessions":     "All that are asked for end, or none. The session in which it is asked never ends. With expect, sessions that started since they were counted stay, if there are no more than 10,000.",
+	"endSession":      "Ending a session that has ended is answered in the same way. Your own is 409: sign out instead.",
+	"listHistory":     "In csv, what a spreadsheet would take for a formula has a quote before it. An answer that can't be finished is broken off.",
+	"changePassword":  "Ends your other sessions unless keep_others is set.",
+	"setPassword":     "Ends the account's sessions. Your own password is changed under account.",
+	"endUserSessions": "But for the one in which it is asked.",
+	"addUser":         "A repeated call finds the user name taken, unless it has an Idempotency-Key.",
+}
+
+// finish takes out what huma adds and nobody answers, and adds what handlers write themselves.
+func finish(o *huma.OpenAPI) {
+	o.Components.Schemas.Schema(reflect.TypeFor[HistoryPage](), true, "")
+	delete(o.Components.Schemas.Map(), "ErrorModel")
+	delete(o.Components.Schemas.Map(), "ErrorDetail")
+}
+
+// document answers with the OpenAPI document.
+func (a *api) document(w http.ResponseWriter, _ *call) error {
+	text, err := a.openAPIText()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/openapi+json")
+	w.Write(text)
+	return nil
+}
+
+func (a *api) openAPIText() ([]byte, error) { return json.MarshalIndent(a.openAPI, "", "  ") }

@@ -1,0 +1,181 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
+)
+
+// User is an account.
+type User struct {
+	ID                curfew.UserID `json:"id"`
+	Username          string        `json:"username" doc:"For sign-in: lower case, unique, never changes."`
+	FullName          string        `json:"full_name"`
+	Role              account.Role  `json:"role" enum:"admin,auditor,user"`
+	LifetimeSeconds   Seconds       `json:"lifetime_seconds"`
+	Enabled           bool          `json:"enabled"`
+	CreatedAt         Time          `json:"created_at"`
+	PasswordChangedAt Time          `json:"password_changed_at"`
+	LastSignInAt      Time          `json:"last_sign_in_at,omitzero" doc:"Absent: never."`
+}
+
+func newUser(a account.Account) User {
+	u := User{
+		ID: a.ID, Username: a.Name, FullName: a.FullName, Role: a.Role,
+		LifetimeSeconds: inSeconds(a.Lifetime), Enabled: a.Enabled,
+		CreatedAt: at(a.CreatedAt), PasswordChangedAt: at(a.PasswordChangedAt),
+	}
+	if !a.LastSignIn.IsZero() {
+		u.LastSignInAt = at(a.LastSignIn)
+	}
+	return u
+}
+
+// NewUser is what is given for a new account.
+type NewUser struct {
+	Username        string       `json:"username" minLength:"1" maxLength:"64" doc:"Letters, digits or . _ - @, starting with a letter or a digit."`
+	FullName        string       `json:"full_name,omitempty" maxLength:"128"`
+	Role            account.Role `json:"role" enum:"admin,auditor,user"`
+	LifetimeSeconds Seconds      `json:"lifetime_seconds,omitempty" doc:"300 if absent."`
+	Password        string       `json:"password" maxLength:"1024" doc:"At least 8 characters, at most 1024 bytes."`
+}
+
+// UserChange is what changes in an account. What is absent stays.
+type UserChange struct {
+	FullName        *string       `json:"full_name,omitempty" maxLength:"128"`
+	Role            *account.Role `json:"role,omitempty" enum:"admin,auditor,user" doc:"A lower one ends the account's sessions."`
+	LifetimeSeconds *Seconds      `json:"lifetime_seconds,omitempty" doc:"All live sessions of the account follow at once."`
+	Enabled         *bool         `json:"enabled,omitempty" doc:"False ends the account's sessions."`
+}
+
+// UserQuery asks for a page of accounts.
+type UserQuery struct {
+	Q        string `query:"q" maxLength:"200" doc:"Words that must all occur in the user name or the full name."`
+	Username string `query:"username" maxLength:"64" doc:"Only the account with this user name."`
+	Paging
+}
+
+// UserPage is a part of the list of accounts, by user name.
+type UserPage struct {
+	Users      []User `json:"users" maxItems:"500"`
+	NextCursor string `json:"next_cursor,omitempty"`
+	Count      int    `json:"count" doc:"How many there are, on all pages."`
+}
+
+func (a *api) listUsers(c *call, q UserQuery, _ none) (UserPage, error) {
+	page := UserPage{Users: []User{}}
+	if q.Username != "" {
+		acc, err := a.Accounts.ByName(c.Context(), q.Username)
+		switch {
+		case curfew.ErrorCode(err) == curfew.CodeNotFound:
+			return page, nil
+		case err != nil:
+			return page, err
+		}
+		return UserPage{Users: []User{newUser(acc)}, Count: 1}, nil
+	}
+	p, err := a.Accounts.List(c.Context(), account.Query{Search: q.Q, After: q.Cursor, Limit: q.Limit})
+	for _, acc := range p.Accounts {
+		page.Users = append(page.Users, newUser(acc))
+	}
+	page.NextCursor, page.Count = p.Next, p.Total
+	return page, err
+}
+
+// userID is the account that the address names.
+type userID struct {
+	ID curfew.UserID `path:"id" maxLength:"64"`
+}
+
+func (a *api) getUser(c *call, p userID, _ none) (User, error) {
+	acc, err := a.Accounts.Get(c.Context(), p.ID)
+	return newUser(acc), err
+}
+
+func (a *api) addUser(c *call, p repeatable, req NewUser) (User, error) {
+	return once(a, c, p, req, func() (User, error) {
+		f := account.Fields{Name: req.Username, FullName: req.FullName, Role: req.Role, Password: req.Password}
+		if req.LifetimeSeconds != 0 {
+			d, err := req.LifetimeSeconds.duration("lifetime_seconds")
+			if err != nil {
+				return User{}, err
+			}
+			f.Lifetime = d
+		}
+		acc, err := a.Accounts.Create(c.Context(), c.actor, f)
+		return newUser(acc), err
+	})
+}
+
+func (a *api) updateUser(c *call, p userID, req UserChange) (User, error) {
+	change := account.Change{FullName: req.FullName, Role: req.Role, Enabled: req.Enabled}
+	if req.LifetimeSeconds != nil {
+		d, err := req.LifetimeSeconds.duration("lifetime_seconds")
+		if err != nil {
+			return User{}, err
+		}
+		change.Lifetime = &d
+	}
+	acc, err := a.Accounts.Update(c.Context(), c.actor, p.ID, change)
+	return newUser(acc), err
+}
+
+// NewPassword is a password that somebody else sets.
+type NewPassword struct {
+	Password string `json:"password" maxLength:"1024" doc:"At least 8 characters, at most 1024 bytes."`
+}
+
+// errOwnPassword keeps whoever finds a signed-in browser from taking the account over.
+var errOwnPassword = &curfew.Error{Code: curfew.CodeConflict, Message: "change your own password by /api/v1/account/password, which asks for the current one"}
+
+func (a *api) setPassword(c *call, p userID, req NewPassword) (none, error) {
+	if p.ID == c.caller.account.ID {
+		return none{}, errOwnPassword
+	}
+	return none{}, a.Accounts.SetPassword(c.Context(), c.actor, p.ID, req.Password)
+}
+
+func (a *api) deleteUser(c *call, p userID, _ none) (none, error) {
+	return none{}, a.Accounts.Delete(c.Context(), c.actor, p.ID)
+}
+
+func (a *api) endUserSessions(c *call, p userID, _ none) (Ended, error) {
+	acc, err := a.Accounts.Get(c.Context(), p.ID)
+	if err != nil {
+		return Ended{}, err
+	}
+	n, err := a.Sessions.EndAll(c.Context(), curfew.Selection{User: acc.ID}, terminated(c))
+	return Ended{n}, err
+}
+
+// Unlock is the code by which a browser becomes known to an account, see account.Service.Unlock.
+type Unlock struct {
+	Code string `json:"code" doc:"Opens nothing. Good once, for 15 minutes, at /unlock?code=…"`
+}
+
+type userUnlock struct {
+	userID
+	repeatable
+}
+
+func (a *api) unlockUser(c *call, p userUnlock, _ none) (Unlock, error) {
+	return once(a, c, p.repeatable, p.ID, func() (Unlock, error) {
+		code, err := a.Accounts.Unlock(c.Context(), c.actor, p.ID)
+		return Unlock{code}, err
+	})
+}
+
+// named returns the account with the user name.
+func (a *api) named(ctx context.Context, name string) (account.Account, error) {
+	acc, err := a.Accounts.ByName(ctx, name)
+	if curfew.ErrorCode(err) == curfew.CodeNotFound {
+		err = noUser(name)
+	}
+	return acc, err
+}
+
+func noUser(name string) error {
+	return &curfew.Error{Code: curfew.CodeNotFound, Message: fmt.Sprintf("there is no user %q", name)}
+}
