@@ -40,15 +40,16 @@ type output[T any] struct{ Body T }
 // answer. With none as Body there is none to read; with none as Resp the answer is 204.
 func handle[Params, Body, Resp any](f func(*call, Params, Body) (Resp, error)) register {
 	return func(a *api, h huma.API, op huma.Operation) {
-		schema := bodySchema[Body](h, &op)
+		body, schema := bodyOf[Body](h, op)
+		defer func() { mention(h, op, body) }() // afterwards: huma would read a body of which it knew
 		answer := func(ctx context.Context, p *Params) (resp Resp, err error) {
 			c := callOf(ctx)
-			var body Body
+			var sent Body
 			if schema != nil {
-				err = decode(c.Request, &body, h.OpenAPI().Components.Schemas, schema)
+				err = decode(c.Request, &sent, h.OpenAPI().Components.Schemas, schema)
 			}
 			if err == nil {
-				resp, err = f(c, *p, body)
+				resp, err = f(c, *p, sent)
 			}
 			if err != nil {
 				err = a.failure(c.Request, err)
@@ -72,16 +73,33 @@ func handle[Params, Body, Resp any](f func(*call, Params, Body) (Resp, error)) r
 	}
 }
 
-// bodySchema says in the document what body a call takes, and returns its schema; nil if it takes none.
-func bodySchema[Body any](h huma.API, op *huma.Operation) *huma.Schema {
+// bodyOf returns what body a call takes, and its schema; nil if it takes none.
+func bodyOf[Body any](h huma.API, op huma.Operation) (*huma.RequestBody, *huma.Schema) {
 	t := reflect.TypeFor[Body]()
 	if t == reflect.TypeFor[none]() {
-		return nil
+		return nil, nil
 	}
 	schema := h.OpenAPI().Components.Schemas.Schema(t, true, op.OperationID+"Request")
 	_, optional := any(*new(Body)).(mayBeAbsent)
-	op.RequestBody = &huma.RequestBody{Required: !optional, Content: map[string]*huma.MediaType{jsonType: {Schema: schema}}}
-	return schema
+	return &huma.RequestBody{Required: !optional, Content: map[string]*huma.MediaType{jsonType: {Schema: schema}}}, schema
+}
+
+// mention says in the document what body a call takes.
+func mention(h huma.API, op huma.Operation, body *huma.RequestBody) {
+	if body == nil {
+		return
+	}
+	item := h.OpenAPI().Paths[op.Path]
+	switch op.Method {
+	case http.MethodPost:
+		item.Post.RequestBody = body
+	case http.MethodPut:
+		item.Put.RequestBody = body
+	case http.MethodPatch:
+		item.Patch.RequestBody = body
+	default:
+		panic("a " + op.Method + " has no body")
+	}
 }
 
 // raw makes a route's handler of f, which writes its answer itself, or returns an error before it wrote anything.

@@ -36,7 +36,7 @@ func (a *api) config() huma.Config {
 				{Name: "users", Description: "All accounts"},
 			},
 		},
-		Formats:                      map[string]huma.Format{jsonType: huma.DefaultJSONFormat},
+		Formats:                      map[string]huma.Format{jsonType: huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat:                jsonType,
 		RejectUnknownQueryParameters: true,
 		Transformers:                 []huma.Transformer{translate},

@@ -20,7 +20,7 @@ func TestSession(t *testing.T) {
 		k.user("amara", account.Admin)
 		s, token := k.signIn("amara")
 		after(1500 * time.Millisecond)
-		want := `{"id":"` + string(s.ID) + `","username":"amara","full_name":"","role":"admin","credential":"password",` +
+		want := `{"id":"` + string(s.ID) + `","current":true,"user_id":"` + string(s.User.ID) + `","username":"amara","full_name":"","role":"admin","credential":"password",` +
 			`"origin":"192.0.2.7","device":"Chrome 156 on macOS","created_at":"2000-01-01T00:00:00.000Z",` +
 			`"last_active_at":"2000-01-01T00:00:00.000Z","lifetime_seconds":300,"grace_seconds":30,` +
 			`"idle_at":"2000-01-01T00:05:00.000Z","ends_at":"2000-01-01T00:05:30.000Z","expires_at":"2000-01-31T00:00:00.000Z",` +
@@ -209,7 +209,7 @@ func TestAddressesAndMethods(t *testing.T) {
 		{"GET", "/api/v1/", 404, ""},
 		{"GET", "/api/v1/sessionx", 404, ""},
 		{"GET", "/api/v1/session/", 404, ""},
-		{"POST", "/api/v1/session", 405, "GET"},
+		{"POST", "/api/v1/session", 405, "DELETE, GET"},
 		{"DELETE", "/api/v1/account/lifetime", 405, "PUT"},
 		{"GET", "/api/v1/session/extend", 405, "POST"},
 		{"HEAD", "/api/v1/session/extend", 405, "POST"},

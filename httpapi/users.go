@@ -156,12 +156,12 @@ type Unlock struct {
 }
 
 type userUnlock struct {
-	userID
-	repeatable
+	ID  curfew.UserID `path:"id" maxLength:"64"`
+	Key string        `header:"Idempotency-Key" maxLength:"128" doc:"See endSessions."`
 }
 
 func (a *api) unlockUser(c *call, p userUnlock, _ none) (Unlock, error) {
-	return once(a, c, p.repeatable, p.ID, func() (Unlock, error) {
+	return once(a, c, repeatable{p.Key}, p.ID, func() (Unlock, error) {
 		code, err := a.Accounts.Unlock(c.Context(), c.actor, p.ID)
 		return Unlock{code}, err
 	})

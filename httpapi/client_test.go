@@ -64,7 +64,7 @@ func (k *kit) control() http.Handler {
 func ids(t *testing.T, c *httpapi.Client, user string) []curfew.SessionID {
 	t.Helper()
 	var found []curfew.SessionID
-	for s, err := range c.Sessions(t.Context(), user) {
+	for s, err := range c.Sessions(t.Context(), httpapi.Filter{User: user}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,6 +72,8 @@ func ids(t *testing.T, c *httpapi.Client, user string) []curfew.SessionID {
 	}
 	return found
 }
+
+func named(user string) *httpapi.Filter { return &httpapi.Filter{User: user} }
 
 func wantCode(t *testing.T, err error, code curfew.Code, words ...string) {
 	t.Helper()
@@ -106,37 +108,43 @@ func TestControlUsers(t *testing.T) {
 			t.Errorf("users: %s", got)
 		}
 		k.signIn("arslan")
-		off, seconds := false, int64(90)
-		u, err = c.UpdateUser(ctx, "arslan", httpapi.UserChange{Enabled: &off, LifetimeSeconds: &seconds})
+		off, seconds := false, httpapi.Seconds(90)
+		arslan, err := c.UserNamed(ctx, "arslan")
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err = c.UpdateUser(ctx, arslan.ID, httpapi.UserChange{Enabled: &off, LifetimeSeconds: &seconds})
 		if err != nil || u.Enabled || u.LifetimeSeconds != 90 || u.LastSignInAt.IsZero() || len(ids(t, c, "arslan")) != 0 {
 			t.Errorf("disabled: %+v, %v", u, err)
 		}
-		if err := c.DeleteUser(ctx, "arslan"); err != nil {
+		if err := c.DeleteUser(ctx, arslan.ID); err != nil {
 			t.Error(err)
 		}
-		_, err = c.User(ctx, "arslan")
+		_, err = c.User(ctx, arslan.ID)
+		wantCode(t, err, curfew.CodeNotFound)
+		_, err = c.UserNamed(ctx, "arslan")
 		wantCode(t, err, curfew.CodeNotFound, `"arslan"`)
 	})
 }
 
 func TestControlPassword(t *testing.T) {
 	runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
-		k.user("amara", account.Admin)
+		amara := k.user("amara", account.Admin)
 		_, token := k.signIn("amara")
-		if err := c.SetPassword(k.t.Context(), "amara", "another long password"); err != nil {
+		if err := c.SetPassword(k.t.Context(), amara.ID, "another long password"); err != nil {
 			t.Fatal(err)
 		}
 		_, err := k.sessions.Check(k.t.Context(), token, curfew.Passive)
 		wantCode(t, err, curfew.CodeEnded)
-		wantCode(t, c.SetPassword(k.t.Context(), "amara", "short"), curfew.CodeInvalid, "password")
-		wantCode(t, c.SetPassword(k.t.Context(), "nobody", password), curfew.CodeNotFound, `"nobody"`)
+		wantCode(t, c.SetPassword(k.t.Context(), amara.ID, "short"), curfew.CodeInvalid, "password")
+		wantCode(t, c.SetPassword(k.t.Context(), "nobody", password), curfew.CodeNotFound)
 	})
 }
 
 func TestControlRefusals(t *testing.T) {
 	runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
 		ctx := k.t.Context()
-		k.user("amara", account.Admin)
+		amara := k.user("amara", account.Admin)
 		_, err := c.AddUser(ctx, httpapi.NewUser{Username: "amara", Role: account.User, Password: password})
 		wantCode(t, err, curfew.CodeConflict)
 		if e, ok := errors.AsType[*curfew.Error](err); !ok || e.Field != "username" {
@@ -144,13 +152,11 @@ func TestControlRefusals(t *testing.T) {
 		}
 		_, err = c.AddUser(ctx, httpapi.NewUser{Username: "eve", Role: "root", Password: password})
 		wantCode(t, err, curfew.CodeInvalid, "role")
-		seconds := int64(36028797018963998) // in nanoseconds this wraps around
-		_, err = c.UpdateUser(ctx, "amara", httpapi.UserChange{LifetimeSeconds: &seconds})
+		seconds := httpapi.Seconds(36028797018963998) // in nanoseconds this wraps around
+		_, err = c.UpdateUser(ctx, amara.ID, httpapi.UserChange{LifetimeSeconds: &seconds})
 		wantCode(t, err, curfew.CodeInvalid, "seconds")
-		wantCode(t, c.DeleteUser(ctx, "amara"), curfew.CodeConflict, "admin")
-		_, err = c.Count(ctx, "nobody")
-		wantCode(t, err, curfew.CodeNotFound, `"nobody"`)
-		for _, err := range c.Sessions(ctx, "nobody") {
+		wantCode(t, c.DeleteUser(ctx, amara.ID), curfew.CodeConflict, "admin")
+		for _, err := range c.Sessions(ctx, httpapi.Filter{User: "nobody"}) {
 			wantCode(t, err, curfew.CodeNotFound, `"nobody"`)
 		}
 	})
@@ -168,12 +174,13 @@ func TestControlSessions(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for user, want := range map[string]httpapi.Count{"": {many + 1, 2}, "arslan": {many, 1}, "amara": {1, 1}} {
-			if n, err := c.Count(k.t.Context(), user); err != nil || n != want {
-				t.Errorf("count of %q: %+v, %v", user, n, err)
+		for user, want := range map[string]int{"": many + 1, "arslan": many, "amara": 1} {
+			q := httpapi.SessionQuery{Filter: httpapi.Filter{User: user}}
+			if p, err := c.SessionPage(k.t.Context(), q); err != nil || p.Count != want || !p.CountExact {
+				t.Errorf("count of %q: %d %v, %v", user, p.Count, p.CountExact, err)
 			}
 			var found []curfew.SessionID
-			for s, err := range c.Sessions(k.t.Context(), user) {
+			for s, err := range c.Sessions(k.t.Context(), httpapi.Filter{User: user}) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -183,8 +190,8 @@ func TestControlSessions(t *testing.T) {
 					}
 				}
 			}
-			if n := len(found); n != want.Sessions || len(slices.Compact(slices.Sorted(slices.Values(found)))) != n {
-				t.Errorf("%d sessions of %q, want %d", n, user, want.Sessions)
+			if n := len(found); n != want || len(slices.Compact(slices.Sorted(slices.Values(found)))) != n {
+				t.Errorf("%d sessions of %q, want %d", n, user, want)
 			}
 		}
 	})
@@ -204,7 +211,7 @@ func TestControlEnd(t *testing.T) {
 		if err != nil || r.Count != 1 || len(r.Sessions) != 1 || r.Sessions[0].ID != third.ID || len(ids(t, c, "")) != 3 {
 			t.Fatalf("dry run: %+v, %v", r, err)
 		}
-		if r, err = c.End(ctx, httpapi.End{IDs: []curfew.SessionID{third.ID}}); err != nil || r.Count != 1 || r.Sessions[0].Username != "arslan" {
+		if r, err = c.End(ctx, httpapi.End{IDs: []curfew.SessionID{third.ID}}); err != nil || r.Count != 1 {
 			t.Fatalf("end: %+v, %v", r, err)
 		}
 		_, err = k.sessions.Check(ctx, token, curfew.Passive)
@@ -213,12 +220,13 @@ func TestControlEnd(t *testing.T) {
 		}
 
 		_, err = c.End(ctx, httpapi.End{IDs: []curfew.SessionID{first.ID, "nosuchid", third.ID}})
-		wantCode(t, err, curfew.CodeNotFound, "nosuchid", string(third.ID), "nothing was ended")
-		_, err = c.End(ctx, httpapi.End{IDs: []curfew.SessionID{first.ID, third.ID}})
+		wantCode(t, err, curfew.CodeNotFound, "nosuchid", "nothing was ended")
+		two := 2
+		_, err = c.End(ctx, httpapi.End{IDs: []curfew.SessionID{first.ID, third.ID}, Expect: &two})
 		wantCode(t, err, curfew.CodeConflict, string(third.ID), "nothing was ended")
-		_, err = c.End(ctx, httpapi.End{User: "nobody"})
+		_, err = c.End(ctx, httpapi.End{Filter: named("nobody")})
 		wantCode(t, err, curfew.CodeNotFound, `"nobody"`)
-		for _, e := range []httpapi.End{{}, {All: true, User: "amara"}, {All: true, IDs: []curfew.SessionID{first.ID}}} {
+		for _, e := range []httpapi.End{{}, {Filter: named("")}, {Others: true, Filter: named("amara")}, {Others: true, IDs: []curfew.SessionID{first.ID}}} {
 			_, err = c.End(ctx, e)
 			wantCode(t, err, curfew.CodeInvalid)
 		}
@@ -226,13 +234,13 @@ func TestControlEnd(t *testing.T) {
 			t.Errorf("left: %v", left)
 		}
 
-		if r, err = c.End(ctx, httpapi.End{User: "amara", DryRun: true}); err != nil || r.Count != 2 || len(r.Sessions) != 2 {
+		if r, err = c.End(ctx, httpapi.End{Filter: named("amara"), DryRun: true}); err != nil || r.Count != 2 || len(r.Sessions) != 2 {
 			t.Errorf("dry run of a user: %+v, %v", r, err)
 		}
-		if r, err = c.End(ctx, httpapi.End{User: "arslan"}); err != nil || r.Count != 0 || len(ids(t, c, "")) != 2 {
+		if r, err = c.End(ctx, httpapi.End{Filter: named("arslan")}); err != nil || r.Count != 0 || len(ids(t, c, "")) != 2 {
 			t.Errorf("a user without sessions: %+v, %v", r, err)
 		}
-		if r, err = c.End(ctx, httpapi.End{All: true}); err != nil || r.Count != 2 || len(ids(t, c, "")) != 0 {
+		if r, err = c.End(ctx, httpapi.End{Others: true}); err != nil || r.Count != 2 || len(ids(t, c, "")) != 0 {
 			t.Errorf("all: %+v, %v", r, err)
 		}
 	})
@@ -252,7 +260,7 @@ func TestErrorsRoundTrip(t *testing.T) {
 	} {
 		runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
 			k.store.find = func() error { return want }
-			_, err := c.User(k.t.Context(), "amara")
+			_, err := c.UserNamed(k.t.Context(), "amara")
 			wantCode(t, err, code)
 			got, ok := errors.AsType[*curfew.Error](err)
 			if !ok {
@@ -277,8 +285,8 @@ func TestServerGone(t *testing.T) {
 
 func TestControlUnlock(t *testing.T) {
 	runControl(t, func(t *testing.T, k *kit, c *httpapi.Client) {
-		k.user("amara", account.Admin)
-		u, err := c.Unlock(k.t.Context(), "Amara")
+		amara := k.user("amara", account.Admin)
+		u, err := c.Unlock(k.t.Context(), amara.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -287,6 +295,6 @@ func TestControlUnlock(t *testing.T) {
 			t.Errorf("the code: %v", err)
 		}
 		_, err = c.Unlock(k.t.Context(), "nobody")
-		wantCode(t, err, curfew.CodeNotFound, "nobody")
+		wantCode(t, err, curfew.CodeNotFound)
 	})
 }
