@@ -12,7 +12,7 @@ import (
 type End struct {
 	Others bool               `json:"others,omitempty" doc:"All that the caller may end: an admin everybody's, others their own."`
 	Filter *Filter            `json:"filter,omitempty" doc:"All that the caller may end and the filter finds: of one user any number, else up to 10,000."`
-	IDs    []curfew.SessionID `json:"ids,omitempty" maxItems:"1000" doc:"These. Those that have ended are left out; if one is not known, none ends."`
+	IDs    []curfew.SessionID `json:"ids,omitempty" maxItems:"1000" nullable:"false" doc:"These. Those that have ended are left out; if one is not known, none ends."`
 	DryRun bool               `json:"dry_run,omitempty" doc:"Only say what would end."`
 	Expect *int               `json:"expect,omitempty" minimum:"0" doc:"Refuse with 409, and end nothing, if it would be another number."`
 }
@@ -20,7 +20,7 @@ type End struct {
 // EndResult is what was ended or, in a dry run, would be.
 type EndResult struct {
 	Count    int       `json:"count" doc:"How many."`
-	Sessions []Session `json:"sessions,omitempty" maxItems:"500" doc:"In a dry run the first of them."`
+	Sessions []Session `json:"sessions,omitempty" maxItems:"500" nullable:"false" doc:"In a dry run the first of them."`
 }
 
 // repeatable is the header by which a call that is repeated has no second effect.

@@ -34,7 +34,7 @@ type Problem struct {
 	Status int          `json:"status" doc:"The HTTP status."`
 	Detail string       `json:"detail" doc:"What is wrong, for people."`
 	Code   curfew.Code  `json:"code,omitempty" enum:"internal,invalid,not-found,ended,denied,conflict,limited,unavailable" doc:"What is wrong, for programs. Absent where HTTP itself was misused."`
-	Errors []FieldError `json:"errors,omitempty" doc:"The fields that are wrong."`
+	Errors []FieldError `json:"errors,omitempty" maxItems:"20" nullable:"false" doc:"The fields that are wrong."`
 	ID     string       `json:"id,omitempty" doc:"By which the server's log knows it."`
 }
 

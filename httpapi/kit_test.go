@@ -42,11 +42,14 @@ func run(t *testing.T, f func(*kit)) {
 	})
 }
 
-func newKit(t *testing.T) *kit {
-	k := &kit{t: t, stopping: make(chan struct{}), log: &bytes.Buffer{}, store: &flaky{Store: memory.NewAccounts()}}
+func newKit(t *testing.T) *kit { return newKitOn(t, memory.NewSessions(), &bytes.Buffer{}) }
+
+// newKitOn has its sessions in the store. Close it, or let the test's end do it.
+func newKitOn(t *testing.T, sessions curfew.Store, buffer *bytes.Buffer) *kit {
+	k := &kit{t: t, stopping: make(chan struct{}), log: buffer, store: &flaky{Store: memory.NewAccounts()}}
 	log := slog.New(slog.NewTextHandler(k.log, nil))
 	var err error
-	if k.sessions, err = curfew.New(t.Context(), memory.NewSessions(), curfew.Options{Logger: log}); err != nil {
+	if k.sessions, err = curfew.New(t.Context(), sessions, curfew.Options{Logger: log}); err != nil {
 		t.Fatal(err)
 	}
 	cheap := account.Cost{Memory: 8, Passes: 1, Threads: 1}

@@ -27,6 +27,9 @@ func (a *api) config() huma.Config {
 					"session": {Type: "apiKey", In: "cookie", Name: curfew.SecureCookie, Description: "The cookie of a session, as signing in sets it. Over plain HTTP its name is " + curfew.PlainCookie + "."},
 				},
 			},
+			Servers: []*huma.Server{{URL: "{curfew}", Variables: map[string]*huma.ServerVariable{
+				"curfew": {Default: "http://127.0.0.1:8080", Description: "Where Curfew is. Below a path of its own on an app's host that path is part of it: https://app.example.com/.curfew"},
+			}}},
 			Security: []map[string][]string{{"session": {}}},
 			Tags: []*huma.Tag{
 				{Name: "session", Description: "Your own session"},
@@ -49,7 +52,7 @@ func (a *api) config() huma.Config {
 const apiText = `Who is signed in, until when, and no longer: sessions, their history and accounts.
 
 All times are RFC 3339 in UTC with milliseconds. Errors are problem documents (RFC 9457), with a code for programs. Lists come in pages:
-give next_cursor back as cursor. Where Curfew is below a path of its own on an app's host, all addresses begin with /.curfew.
+give next_cursor back as cursor.
 
 docs/api.md says who may do what, and what may be repeated safely.`
 
@@ -57,7 +60,7 @@ docs/api.md says who may do what, and what may be repeated safely.`
 func operation(rt route) huma.Operation {
 	op := huma.Operation{
 		Method: rt.method, Path: rt.path, OperationID: rt.id, Summary: rt.summary, Hidden: rt.id == "",
-		Description: notes[rt.id], MaxBodyBytes: maxBody, BodyReadTimeout: 0,
+		Description: rt.description(), MaxBodyBytes: maxBody, BodyReadTimeout: 0,
 		Responses: map[string]*huma.Response{},
 	}
 	if parts := strings.Split(rt.path, "/"); len(parts) > 3 {
@@ -74,6 +77,24 @@ func operation(rt route) huma.Operation {
 		op.Responses["200"] = &huma.Response{Description: "OK", Content: contents}
 	}
 	return op
+}
+
+// description says what the call does, and who may.
+func (rt route) description() string {
+	parts := []string{notes[rt.id], whoMay[rt.access]}
+	if rt.care == proven {
+		parts = append(parts, "Needs a password given not longer than 10 minutes ago.")
+	}
+	return strings.TrimSpace(strings.Join(parts, " "))
+}
+
+var whoMay = map[access]string{
+	anySession: "For whoever has a session, be it ended.",
+	inSession:  "For whoever is signed in, in their session.",
+	hasAccount: "For whoever is signed in.",
+	known:      "For whoever is signed in: admins have everybody's sessions, auditors see everybody's, and all others have their own.",
+	seesAll:    "For admins and auditors.",
+	manages:    "For admins.",
 }
 
 // refusals are the statuses besides those of success that every client of the route should know.
@@ -128,8 +149,29 @@ var notes = map[string]string{
 // finish takes out what huma adds and nobody answers, and adds what handlers write themselves.
 func finish(o *huma.OpenAPI) {
 	o.Components.Schemas.Schema(reflect.TypeFor[HistoryPage](), true, "")
-	delete(o.Components.Schemas.Map(), "ErrorModel")
-	delete(o.Components.Schemas.Map(), "ErrorDetail")
+	schemas := o.Components.Schemas.Map()
+	delete(schemas, "ErrorModel")
+	delete(schemas, "ErrorDetail")
+	for _, item := range o.Paths {
+		for _, op := range []*huma.Operation{item.Post, item.Put, item.Patch} {
+			if op != nil && op.RequestBody != nil {
+				seal(o.Components.Schemas, op.RequestBody.Content[jsonType].Schema)
+			}
+		}
+	}
+}
+
+// seal says of what a request holds that nothing else may be in it. Answers may come to hold more.
+func seal(schemas huma.Registry, s *huma.Schema) {
+	if s.Ref != "" {
+		s = schemas.SchemaFromRef(s.Ref)
+	}
+	if s.Type == huma.TypeObject {
+		s.AdditionalProperties = false
+	}
+	for _, field := range s.Properties {
+		seal(schemas, field)
+	}
 }
 
 // document answers with the OpenAPI document.

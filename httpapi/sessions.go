@@ -24,7 +24,7 @@ type SessionQuery struct {
 
 // SessionPage is a part of a list of sessions.
 type SessionPage struct {
-	Sessions   []Session `json:"sessions" maxItems:"500"`
+	Sessions   []Session `json:"sessions" maxItems:"500" nullable:"false"`
 	NextCursor string    `json:"next_cursor,omitempty" doc:"Asks for what follows. A page may have fewer entries than limit, or none, though more follow."`
 	Count      int       `json:"count" doc:"How many sessions there are, on all pages."`
 	CountExact bool      `json:"count_exact" doc:"False if there may be more than count. It is exact up to 10,000."`

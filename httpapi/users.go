@@ -59,7 +59,7 @@ type UserQuery struct {
 
 // UserPage is a part of the list of accounts, by user name.
 type UserPage struct {
-	Users      []User `json:"users" maxItems:"500"`
+	Users      []User `json:"users" maxItems:"500" nullable:"false"`
 	NextCursor string `json:"next_cursor,omitempty"`
 	Count      int    `json:"count" doc:"How many there are, on all pages."`
 }

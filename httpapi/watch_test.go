@@ -1,0 +1,195 @@
+package httpapi_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
+)
+
+// watch listens to what happens to sessions, from after the event on.
+func (k *kit) watch(token curfew.Token, after string) *stream {
+	ctx, cancel := context.WithCancel(k.t.Context())
+	s := &stream{k: k, header: http.Header{}, cancel: cancel, closed: make(chan struct{})}
+	r := request("GET", "/api/v1/sessions/events", "", token).WithContext(ctx)
+	if after != "" {
+		r.Header.Set("Last-Event-ID", after)
+	}
+	go func() {
+		defer close(s.closed)
+		k.api.ServeHTTP(s, r)
+	}()
+	synctest.Wait()
+	return s
+}
+
+// told are events in short, such as "ended 4k2v terminated", and the ID of the last.
+func told(messages []string) (events []string, last string) {
+	for _, m := range messages {
+		lines := map[string]string{}
+		for line := range strings.SplitSeq(m, "\n") {
+			name, value, _ := strings.Cut(line, ": ")
+			lines[name] = value
+		}
+		if lines["id"] != "" {
+			last = lines["id"]
+		}
+		if lines["event"] == "reset" {
+			events = append(events, "reset")
+		} else if lines["event"] != "" {
+			events = append(events, strings.TrimSuffix(lines["event"]+" "+fields(lines["data"], "id", "reason"), " -"))
+		}
+	}
+	return events, last
+}
+
+func (s *stream) expect(want ...string) (last string) {
+	s.k.t.Helper()
+	got, last := told(s.heard())
+	if strings.Join(got, ", ") != strings.Join(want, ", ") {
+		s.k.t.Errorf("told %q, want %q", got, want)
+	}
+	return last
+}
+
+func TestWatchSessions(t *testing.T) {
+	run(t, func(k *kit) {
+		k.user("amara", account.Admin)
+		k.user("arslan", account.User)
+		k.user("eve", account.User)
+		_, admin := k.signIn("amara")
+		_, user := k.signIn("eve")
+		all, own := k.watch(admin, ""), k.watch(user, "")
+		defer all.close()
+		if h := all.header; all.status != 200 || h.Get("Content-Type") != "text/event-stream" || h.Get("X-Accel-Buffering") != "no" {
+			t.Errorf("status %d, %v", all.status, h)
+		}
+		all.expect("reset")
+		own.expect("reset")
+
+		s, _ := k.signIn("arslan")
+		all.expect("started " + string(s.ID))
+		if _, err := k.sessions.Extend(t.Context(), s.ID); err != nil {
+			t.Fatal(err)
+		}
+		all.expect("changed " + string(s.ID))
+		e, _ := k.signIn("eve")
+		all.expect("started " + string(e.ID))
+		own.expect("started " + string(e.ID)) // and nothing of others
+		by := curfew.Ending{Reason: curfew.ReasonTerminated, By: curfew.Actor{Name: "amara"}}
+		if _, err := k.sessions.EndAll(t.Context(), curfew.Selection{IDs: []curfew.SessionID{s.ID, e.ID}}, by); err != nil {
+			t.Fatal(err)
+		}
+		got, _ := told(all.heard())
+		if len(got) != 2 || !strings.Contains(fmt.Sprint(got), "ended "+string(s.ID)+" terminated") || !strings.Contains(fmt.Sprint(got), "ended "+string(e.ID)+" terminated") {
+			t.Errorf("told %q", got)
+		}
+		own.expect("ended " + string(e.ID) + " terminated")
+
+		// More than is told one by one.
+		if _, err := k.sessions.EndAll(t.Context(), curfew.Selection{All: true}, by); err != nil {
+			t.Fatal(err)
+		}
+		if !own.isClosed() || !all.isClosed() {
+			t.Error("a stream goes on after its session has ended")
+		}
+	})
+}
+
+func TestWatchGoesOn(t *testing.T) {
+	run(t, func(k *kit) {
+		k.user("amara", account.Admin)
+		k.user("arslan", account.User)
+		_, token := k.signIn("amara")
+		s := k.watch(token, "")
+		last := s.expect("reset")
+		first, _ := k.signIn("arslan")
+		if got := s.expect("started " + string(first.ID)); got == last {
+			t.Error("two events have the same ID")
+		} else {
+			last = got
+		}
+		s.close()
+
+		second, _ := k.signIn("arslan") // while nobody listens
+		third, _ := k.signIn("arslan")
+		s = k.watch(token, last)
+		last = s.expect("started "+string(second.ID), "started "+string(third.ID))
+		s.close()
+		s = k.watch(token, last) // nothing is told twice
+		s.expect()
+		fourth, _ := k.signIn("arslan")
+		s.expect("started " + string(fourth.ID))
+		s.close()
+
+		for _, unknown := range []string{"x", "other-1", last + "000", "-1", strings.Replace(last, "-", "-x", 1)} {
+			s = k.watch(token, unknown)
+			s.expect("reset")
+			s.close()
+		}
+	})
+}
+
+// What others do moves the place in the stream too, so that who goes on after a quiet time need not list anew.
+func TestWatchKeepsItsPlace(t *testing.T) {
+	run(t, func(k *kit) {
+		k.user("amara", account.User)
+		k.user("arslan", account.User)
+		_, token := k.signIn("amara")
+		s := k.watch(token, "")
+		begin := s.expect("reset")
+		k.signIn("arslan")
+		time.Sleep(16 * time.Second)
+		if place := s.expect(); place == begin || place == "" {
+			t.Errorf("the place is still %q", place)
+		}
+		s.close()
+	})
+}
+
+func TestWatchForgets(t *testing.T) {
+	run(t, func(k *kit) {
+		arslan := k.user("arslan", account.User)
+		k.user("amara", account.Admin)
+		_, token := k.signIn("amara")
+		s := k.watch(token, "")
+		last := s.expect("reset")
+		s.close()
+		for range 4100 {
+			if err := k.sessions.SetFullName(t.Context(), arslan.ID, "Arslan"); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		s = k.watch(token, last)
+		s.expect("reset")
+		s.close()
+	})
+}
+
+// An admin who is none any more sees no more than others, though the session goes on.
+func TestWatchFollowsTheRole(t *testing.T) {
+	run(t, func(k *kit) {
+		k.user("amara", account.Admin)
+		mia := k.user("mia", account.Admin)
+		k.user("arslan", account.User)
+		own, token := k.signIn("mia")
+		s := k.watch(token, "")
+		defer s.close()
+		s.expect("reset")
+		role := account.User
+		by := curfew.Actor{User: mia.ID, Name: "mia", Session: own.ID}
+		if _, err := k.accounts.Update(t.Context(), by, mia.ID, account.Change{Role: &role}); err != nil {
+			t.Fatal(err)
+		}
+		s.heard()
+		k.signIn("arslan")
+		s.expect()
+	})
+}
