@@ -144,12 +144,17 @@ type stream struct {
 	text strings.Builder
 }
 
+// listen listens to the session's own events.
 func (k *kit) listen(token curfew.Token) *stream {
+	return k.listenTo(request("GET", "/api/v1/session/events", "", token))
+}
+
+func (k *kit) listenTo(r *http.Request) *stream {
 	ctx, cancel := context.WithCancel(k.t.Context())
 	s := &stream{k: k, header: http.Header{}, cancel: cancel, closed: make(chan struct{})}
 	go func() {
 		defer close(s.closed)
-		k.api.ServeHTTP(s, request("GET", "/api/v1/session/events", "", token).WithContext(ctx))
+		k.api.ServeHTTP(s, r.WithContext(ctx))
 	}()
 	synctest.Wait()
 	return s

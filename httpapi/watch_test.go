@@ -1,9 +1,7 @@
 package httpapi_test
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,18 +13,11 @@ import (
 
 // watch listens to what happens to sessions, from after the event on.
 func (k *kit) watch(token curfew.Token, after string) *stream {
-	ctx, cancel := context.WithCancel(k.t.Context())
-	s := &stream{k: k, header: http.Header{}, cancel: cancel, closed: make(chan struct{})}
-	r := request("GET", "/api/v1/sessions/events", "", token).WithContext(ctx)
+	r := request("GET", "/api/v1/sessions/events", "", token)
 	if after != "" {
 		r.Header.Set("Last-Event-ID", after)
 	}
-	go func() {
-		defer close(s.closed)
-		k.api.ServeHTTP(s, r)
-	}()
-	synctest.Wait()
-	return s
+	return k.listenTo(r)
 }
 
 // told are events in short, such as "ended 4k2v terminated", and the ID of the last.
