@@ -284,6 +284,8 @@ func (m *Manager) tickWhileLive(ctx context.Context) error {
 
 // tick writes the time, so that a clock set back while the program is down is noticed.
 func (m *Manager) tick(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout) // or a store that does not answer would keep the sweeper from all else
+	defer cancel()
 	_, err := m.store.Touch(ctx, m.clock.Now(), nil)
 	return err
 }
