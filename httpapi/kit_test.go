@@ -21,7 +21,7 @@ import (
 
 // kit is a whole Curfew in memory, in a synctest bubble: its clock begins at midnight of 2000-01-01.
 type kit struct {
-	t        *testing.T
+	t        testing.TB
 	sessions *curfew.Manager
 	accounts *account.Service
 	store    *flaky
@@ -42,10 +42,10 @@ func run(t *testing.T, f func(*kit)) {
 	})
 }
 
-func newKit(t *testing.T) *kit { return newKitOn(t, memory.NewSessions(), &bytes.Buffer{}) }
+func newKit(t testing.TB) *kit { return newKitOn(t, memory.NewSessions(), &bytes.Buffer{}) }
 
 // newKitOn has its sessions in the store. Close it, or let the test's end do it.
-func newKitOn(t *testing.T, sessions curfew.Store, buffer *bytes.Buffer) *kit {
+func newKitOn(t testing.TB, sessions curfew.Store, buffer *bytes.Buffer) *kit {
 	k := &kit{t: t, stopping: make(chan struct{}), log: buffer, store: &flaky{Store: memory.NewAccounts()}}
 	log := slog.New(slog.NewTextHandler(k.log, nil))
 	var err error

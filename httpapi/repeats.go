@@ -78,11 +78,11 @@ func perform[T any](a *api, name string, r *repeat, f func() (T, error)) (answer
 func (rs *repeats) enter(name string, body any, now time.Time) (r *repeat, mine bool, err error) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
+	rs.forget(now)
 	sum, err := rs.sum(body)
 	if err != nil {
 		return nil, false, err
 	}
-	rs.forget(now)
 	if r, ok := rs.first[name]; ok {
 		if r.body != sum {
 			return nil, false, errOtherCall
@@ -107,11 +107,10 @@ func (rs *repeats) leave(name string, r *repeat) {
 	close(r.done)
 }
 
+// forget forgets calls that were made long ago.
 func (rs *repeats) forget(now time.Time) {
-	if len(rs.first) < maxRepeats {
-		if rs.first == nil {
-			rs.first, rs.secret = map[string]*repeat{}, []byte(rand.Text())
-		}
+	if rs.first == nil {
+		rs.first, rs.secret = map[string]*repeat{}, []byte(rand.Text())
 	}
 	for name, r := range rs.first {
 		if r.answer != nil && now.Sub(r.at) >= repeatsKept {
