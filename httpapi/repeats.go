@@ -65,11 +65,12 @@ func once[T any](a *api, c *call, p repeatable, body any, f func() (T, error)) (
 	}
 }
 
+// perform makes the call, and keeps its answer.
 func perform[T any](a *api, name string, r *repeat, f func() (T, error)) (answer T, err error) {
-	defer func() { a.repeats.leave(name, r) }() // after a panic, too
-	answer, err = f()
-	if err == nil {
-		r.answer = answer
+	var kept any
+	defer func() { a.repeats.leave(name, r, kept) }() // after a panic, too
+	if answer, err = f(); err == nil {
+		kept = answer
 	}
 	return answer, err
 }
@@ -98,10 +99,10 @@ func (rs *repeats) enter(name string, body any, now time.Time) (r *repeat, mine 
 }
 
 // leave lets those who wait see how it went.
-func (rs *repeats) leave(name string, r *repeat) {
+func (rs *repeats) leave(name string, r *repeat, answer any) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	if r.answer == nil {
+	if r.answer = answer; answer == nil {
 		delete(rs.first, name)
 	}
 	close(r.done)
