@@ -124,8 +124,9 @@ const (
 	forgetEvery = time.Hour
 	flushBatch  = 1000
 
-	// flushTimeout is how long a batch may take, while others wait for their turn. What was not written by then is written later.
-	flushTimeout = 10 * time.Second
+	// touchTimeout is how long the store may take to write a batch, while others wait for their turn and the sweeper does nothing else. What
+	// was not written by then is written later.
+	touchTimeout = 10 * time.Second
 )
 
 // sweep does the background work until ctx ends. Nothing that it does decides whether a session is accepted: it writes
@@ -213,13 +214,11 @@ func (m *Manager) flushBatch(ctx context.Context, t take) (int, error) {
 	if len(batch) == 0 {
 		return 0, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
-	defer cancel()
 	touches := make([]Touch, len(batch))
 	for i, e := range batch {
 		touches[i] = Touch{ID: e.id(), At: fromMilli(e.lastActive.Load())}
 	}
-	live, err := m.store.Touch(ctx, m.clock.Now(), touches)
+	live, err := m.touch(ctx, touches)
 	if err != nil {
 		m.enqueue(batch...)
 		return 0, unavailable("write activity", err)
@@ -229,6 +228,13 @@ func (m *Manager) flushBatch(ctx context.Context, t take) (int, error) {
 		m.flushed(e, now, touches[i].At.UnixMilli(), live[i])
 	}
 	return len(batch), nil
+}
+
+// touch writes a batch of activity, or with none the time alone.
+func (m *Manager) touch(ctx context.Context, touches []Touch) ([]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, touchTimeout)
+	defer cancel()
+	return m.store.Touch(ctx, m.clock.Now(), touches)
 }
 
 // flushed notes that the activity of an entry until at is written, as of now.
@@ -284,9 +290,7 @@ func (m *Manager) tickWhileLive(ctx context.Context) error {
 
 // tick writes the time, so that a clock set back while the program is down is noticed.
 func (m *Manager) tick(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, flushTimeout) // or a store that does not answer would keep the sweeper from all else
-	defer cancel()
-	_, err := m.store.Touch(ctx, m.clock.Now(), nil)
+	_, err := m.touch(ctx, nil)
 	return err
 }
 
