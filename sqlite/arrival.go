@@ -105,11 +105,7 @@ func (a *arrivals) has(k curfew.Key) bool {
 // loadArrivals finds what the last process has left in no index.
 func (t *tx) loadArrivals() error {
 	t.arrivals = newArrivals()
-	rows, err := t.query("SELECT " + keyColumns + " FROM session WHERE indexed = 0")
-	if err != nil {
-		return err
-	}
-	found, err := scanAll(rows, scanRow)
+	found, err := t.liveRows("SELECT " + keyColumns + " FROM session WHERE indexed = 0")
 	for _, r := range found {
 		t.arrivals.add(r.Key, r.seq)
 	}
@@ -118,11 +114,7 @@ func (t *tx) loadArrivals() error {
 
 // index takes up to most arrivals into the indexes, those that end first before others.
 func (t *tx) index(most int) error {
-	rows, err := t.query("SELECT "+keyColumns+" FROM session WHERE indexed = 0 ORDER BY ends_at LIMIT ?", most)
-	if err != nil {
-		return err
-	}
-	found, err := scanAll(rows, scanRow)
+	found, err := t.liveRows("SELECT "+keyColumns+" FROM session WHERE indexed = 0 ORDER BY ends_at LIMIT ?", most)
 	if err != nil {
 		return err
 	}
@@ -143,6 +135,15 @@ type liveRow struct {
 }
 
 const keyColumns = "seq, ends_at, id, hash, user_id"
+
+// liveRows returns what a query for keyColumns finds.
+func (t *tx) liveRows(query string, args ...any) ([]liveRow, error) {
+	rows, err := t.query(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return scanAll(rows, scanRow)
+}
 
 func scanRow(s scanner) (liveRow, error) { return scanRowAnd(s) }
 

@@ -109,11 +109,7 @@ func (t *tx) moveFenced(most int) error {
 }
 
 func (t *tx) moveArrived(f fence, most int) (n int, err error) {
-	rows, err := t.query("SELECT "+keyColumns+" FROM session WHERE indexed = 0 AND +seq <= ? AND +id <> ? ORDER BY ends_at LIMIT ?", f.upto, string(f.but), most)
-	if err != nil {
-		return 0, err
-	}
-	found, err := scanAll(rows, scanRow)
+	found, err := t.liveRows("SELECT "+keyColumns+" FROM session WHERE indexed = 0 AND +seq <= ? AND +id <> ? ORDER BY ends_at LIMIT ?", f.upto, string(f.but), most)
 	if err != nil {
 		return 0, err
 	}
@@ -137,7 +133,7 @@ func (t *tx) copyIndexed(f fence, most int) (n int, err error) {
 	if err != nil || len(found) == 0 {
 		return 0, err
 	}
-	if err := t.record(found, f.ending, func([]liveRow) error { return nil }); err != nil {
+	if err := t.record(found, f.ending); err != nil {
 		return 0, err
 	}
 	return len(found), t.setCopied(to)
@@ -157,11 +153,7 @@ func (t *tx) setCopied(to copied) error {
 // clearCopied deletes the rows that are copied. If nearly all are, the whole table is emptied at once, which is hundreds of times quicker than
 // taking each row out of each index, and those that stay are put back.
 func (t *tx) clearCopied(f fence, most int) (n int, err error) {
-	rows, err := t.query("SELECT "+keyColumns+" FROM session WHERE seq <= ? AND id <> ? ORDER BY seq LIMIT ?", f.upto, string(f.but), most)
-	if err != nil {
-		return 0, err
-	}
-	found, err := scanAll(rows, scanRow)
+	found, err := t.liveRows("SELECT "+keyColumns+" FROM session WHERE seq <= ? AND id <> ? ORDER BY seq LIMIT ?", f.upto, string(f.but), most)
 	if err != nil || len(found) < most {
 		return len(found), errors.Join(err, inPieces(found, t.drop))
 	}

@@ -147,6 +147,13 @@ func (f *fenced) compareHistory() {
 	}
 }
 
+// settle waits until the work is done that nobody waits for.
+func settle(db *sqlite.DB) {
+	for fences, arrivals := sqlite.Chores(db); fences+arrivals > 0; fences, arrivals = sqlite.Chores(db) {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // history is all of it, by ID.
 func history(t *testing.T, s curfew.Store) (all []curfew.Ended) {
 	t.Helper()

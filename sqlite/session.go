@@ -299,14 +299,10 @@ const always = math.MinInt64
 
 // rowsOf returns the live sessions of a user that end after a time, the oldest first.
 func (t *tx) rowsOf(user curfew.UserID, after int64) ([]liveRow, error) {
-	rows, err := t.query("SELECT "+keyColumns+" FROM session WHERE seq IN "+
+	return t.liveRows("SELECT "+keyColumns+" FROM session WHERE seq IN "+
 		"(SELECT seq FROM session WHERE indexed = 1 AND "+ofUser+" UNION ALL SELECT value FROM json_each(?)) "+
 		"AND user_id = ? AND ends_at > ? AND "+beyond+" ORDER BY created_at, id",
 		slices.Concat([]any{string(user), list(t.arrivals.of(user)), string(user), after}, t.fences.args())...)
-	if err != nil {
-		return nil, err
-	}
-	return scanAll(rows, scanRow)
 }
 
 // rowsDue returns live sessions whose time is over, those in the indexes first.
@@ -317,11 +313,7 @@ func (t *tx) rowsDue(now time.Time) ([]liveRow, error) {
 		from = append(from, "SELECT * FROM (SELECT "+keyColumns+" FROM session WHERE "+src.where+" AND ends_at <= ? ORDER BY ends_at, id LIMIT ?)")
 		args = append(append(args, src.args...), milli(now), dueAtOnce)
 	}
-	rows, err := t.query(strings.Join(from, " UNION ALL "), args...)
-	if err != nil {
-		return nil, err
-	}
-	return scanAll(rows, scanRow)
+	return t.liveRows(strings.Join(from, " UNION ALL "), args...)
 }
 
 // byIDs returns the live sessions that have the IDs.
@@ -335,32 +327,26 @@ func (t *tx) byIDs(ids []curfew.SessionID) ([]liveRow, error) {
 		}
 	}
 	from := "SELECT " + keyColumns + " FROM session WHERE " + beyond + " AND "
-	rows, err := t.query(from+"seq IN "+listed+" UNION ALL "+from+"indexed = 1 AND id IN "+listed,
+	return t.liveRows(from+"seq IN "+listed+" UNION ALL "+from+"indexed = 1 AND id IN "+listed,
 		slices.Concat(t.fences.args(), []any{list(arrived)}, t.fences.args(), []any{list(others)})...)
-	if err != nil {
-		return nil, err
-	}
-	return scanAll(rows, scanRow)
 }
 
 // move moves sessions to history: those that were due by e.At as Session.Due says, the others as e says.
 func (t *tx) move(rows []liveRow, e curfew.Ending) error {
 	t.onCommit(func() { t.arrivals.remove(keys(rows)...) })
-	return t.record(rows, e, t.drop)
+	if err := t.record(rows, e); err != nil {
+		return err
+	}
+	return inPieces(rows, t.drop)
 }
 
-// record writes sessions into history, a few at a time, and does with each few what comes then.
-func (t *tx) record(rows []liveRow, e curfew.Ending, then func(piece []liveRow) error) error {
+// record writes sessions into history, and counts them as live no longer.
+func (t *tx) record(rows []liveRow, e curfew.Ending) error {
 	by, err := t.byNo(e.By)
 	if err != nil {
 		return err
 	}
-	return inPieces(rows, func(piece []liveRow) error {
-		if err := t.recordPiece(piece, e, by); err != nil {
-			return err
-		}
-		return then(piece)
-	})
+	return inPieces(rows, func(piece []liveRow) error { return t.recordPiece(piece, e, by) })
 }
 
 // drop takes sessions that are in history out of the live ones.
@@ -384,7 +370,6 @@ func inPieces(rows []liveRow, f func(piece []liveRow) error) error {
 	return nil
 }
 
-// recordPiece writes sessions into history, and counts them as live no longer.
 func (t *tx) recordPiece(rows []liveRow, e curfew.Ending, by any) error {
 	// Whoever ends sessions undoes all if a statement fails, which needs nothing then to be undone by itself.
 	_, err := t.exec("INSERT OR FAIL INTO history ("+kept+", person_no, device_no, reason, by_user, by_name, by_session, by_no, ended_at) SELECT "+

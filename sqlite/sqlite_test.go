@@ -79,25 +79,8 @@ func TestRestartBehindFence(t *testing.T) {
 			t.Fatalf("after the restart %s is %+v, %v", r.Session.ID, got, err)
 		}
 	}
-	for {
-		if fences, arrivals := sqlite.Chores(db); fences+arrivals == 0 {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
-	n := 0
-	for q := (curfew.HistoryQuery{Limit: curfew.MaxPage}); ; {
-		page, err := db.History(t.Context(), q)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n += len(page.Ended)
-		if page.Next == nil {
-			break
-		}
-		q.Cursor = *page.Next
-	}
-	if n != len(all)-1 {
+	settle(db)
+	if n := len(history(t, db)); n != len(all)-1 {
 		t.Errorf("the history has %d sessions, want %d", n, len(all)-1)
 	}
 }

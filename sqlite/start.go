@@ -44,10 +44,7 @@ func (t *tx) startAll(jobs []*job) error {
 		rows = append(rows, row)
 	}
 	for len(rows) > 0 {
-		n := 1
-		for n*2 <= len(rows) { // few lengths, so that the statements stay prepared
-			n *= 2
-		}
+		n := 1 << (bits.Len(uint(len(rows))) - 1) // a power of two: of few lengths the statements stay prepared
 		if err := t.appendEach(rows[:n]); err != nil {
 			return err
 		}

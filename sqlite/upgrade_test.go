@@ -26,9 +26,7 @@ func TestUpgrade(t *testing.T) {
 					storetest.T0.Add(time.Minute).UnixMilli()),
 				formerPast("past", "amara", 1, time.Second), formerPast("past2", "amara", 1, time.Second), formerPast("past3", "mia", 2, 0))
 			db := open(t, dir)
-			for fences, arrivals := sqlite.Chores(db); fences+arrivals > 0; fences, arrivals = sqlite.Chores(db) {
-				time.Sleep(time.Millisecond)
-			}
+			settle(db)
 			now := storetest.T0.Add(time.Minute)
 			page, err := db.List(t.Context(), curfew.Query{Now: now, Sort: curfew.SortStarted})
 			if err != nil || len(page.Records) != 2 || page.Records[0].Session.ID != "own" || page.Records[1].Session.ID != "new" {

@@ -242,9 +242,7 @@ func TestStartsTogether(t *testing.T) {
 	if _, _, err := db.End(t.Context(), storetest.T0, curfew.Selection{All: true}, curfew.Ending{Reason: curfew.ReasonTerminated}); err != nil {
 		t.Fatal(err)
 	}
-	for fences, _ := sqlite.Chores(db); fences > 0; fences, _ = sqlite.Chores(db) {
-		time.Sleep(time.Millisecond)
-	}
+	settle(db)
 	release, _ := sqlite.Hold(t.Context(), db)
 	var wg sync.WaitGroup
 	errs := make([]error, 13)
