@@ -224,8 +224,10 @@ func TestControlEnd(t *testing.T) {
 		two := 2
 		_, err = c.End(ctx, httpapi.End{IDs: []curfew.SessionID{first.ID, third.ID}, Expect: &two})
 		wantCode(t, err, curfew.CodeConflict, string(third.ID), "nothing was ended")
-		_, err = c.End(ctx, httpapi.End{Filter: named("nobody")})
-		wantCode(t, err, curfew.CodeNotFound, `"nobody"`)
+		for _, stranger := range []string{"nobody", " "} { // who runs the machine has no name, and is not meant by none
+			_, err = c.End(ctx, httpapi.End{Filter: named(stranger)})
+			wantCode(t, err, curfew.CodeNotFound, `"`+stranger+`"`)
+		}
 		for _, e := range []httpapi.End{{}, {Filter: named("")}, {Others: true, Filter: named("amara")}, {Others: true, IDs: []curfew.SessionID{first.ID}}} {
 			_, err = c.End(ctx, e)
 			wantCode(t, err, curfew.CodeInvalid)

@@ -43,7 +43,7 @@ func (a *api) sieve(ctx context.Context, f Filter, scope curfew.UserID, who call
 	if f.User == "" {
 		return s, nil
 	}
-	if strings.EqualFold(strings.TrimSpace(f.User), who.account.Name) {
+	if who.account.ID != "" && strings.EqualFold(strings.TrimSpace(f.User), who.account.Name) { // who runs the machine has no account
 		s.user = who.account.ID
 		return s, nil
 	}
