@@ -20,11 +20,6 @@ type endCmd struct {
 // Run ends sessions.
 func (c endCmd) Run(ctx context.Context, std streams) error {
 	return c.with(ctx, false, func(api *httpapi.Client) error {
-		if c.User != "" {
-			if _, err := api.UserNamed(ctx, c.User); err != nil {
-				return err
-			}
-		}
 		r, err := api.End(ctx, c.request())
 		if err != nil {
 			return err

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,29 +16,9 @@ import (
 type endings struct {
 	*curfew.Manager
 	t   *testing.T
-	log lockedLog
+	log syncBuffer // the sweeper writes to it as well, which synctest orders in time but not for the race detector
 
 	tokens []curfew.Token
-}
-
-// lockedLog is written to by the sweeper as well, which synctest orders in time but not for the race detector.
-type lockedLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-// take returns what was written since the last time.
-func (l *lockedLog) take() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	defer l.b.Reset()
-	return l.b.String()
 }
 
 func newEndings(t *testing.T, policy curfew.Policy) *endings {
