@@ -144,16 +144,12 @@ func (a *api) targetIDs(c *call, ids []curfew.SessionID) (target, error) {
 	var live []curfew.Session
 	var unknown, gone []curfew.SessionID
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
-		s, ending, err := a.visible(c, id)
+		s, ending, err := a.endable(c, id)
 		switch {
 		case curfew.ErrorCode(err) == curfew.CodeNotFound:
 			unknown = append(unknown, id)
 		case err != nil:
 			return target{}, err
-		case s.ID == c.caller.session.ID:
-			return target{}, curfew.ErrOwnSession
-		case !c.account.MayEnd(s.User.ID):
-			return target{}, errDenied
 		case ending != nil:
 			gone = append(gone, id)
 		default:

@@ -109,19 +109,25 @@ func (a *api) findSession(c *call, p sessionID, _ none) (Session, error) {
 	return doc, nil
 }
 
+// endable returns a session that the caller may end, and how it ended if it has.
+func (a *api) endable(c *call, id curfew.SessionID) (curfew.Session, *curfew.Ending, error) {
+	s, ending, err := a.visible(c, id)
+	switch {
+	case err != nil:
+	case s.ID == c.caller.session.ID:
+		err = curfew.ErrOwnSession
+	case !c.account.MayEnd(s.User.ID):
+		err = errDenied
+	}
+	return s, ending, err
+}
+
 // endSession answers for a session that has ended as for one that it ends: the caller may not know whether an earlier try
 // got through.
 func (a *api) endSession(c *call, p sessionID, _ none) (none, error) {
-	s, ending, err := a.visible(c, p.ID)
-	switch {
-	case err != nil:
+	s, ending, err := a.endable(c, p.ID)
+	if err != nil || ending != nil {
 		return none{}, err
-	case s.ID == c.caller.session.ID:
-		return none{}, curfew.ErrOwnSession
-	case !c.account.MayEnd(s.User.ID):
-		return none{}, errDenied
-	case ending != nil:
-		return none{}, nil
 	}
 	_, err = a.Sessions.End(c.Context(), s.ID, terminated(c))
 	return none{}, err
