@@ -18,21 +18,22 @@ const module = "github.com/curfewhq/curfew"
 var (
 	arrows = map[string][]string{
 		".":         nil,
-		"account":   {"."},
+		"audit":     {"."},
+		"account":   {".", "audit"},
 		"memory":    adapter,
 		"sqlite":    adapter,
 		"storetest": adapter,
 		"httpapi":   adapter,
 		"gate":      adapter,
 		"console":   adapter,
-		"internal":  {".", "account"},
+		"internal":  {".", "account", "audit"},
 		"bench":     {".", "memory", "sqlite", "gate"},
-		"cmd":       {".", "account", "memory", "sqlite", "httpapi", "gate", "console", "internal"},
+		"cmd":       {".", "account", "audit", "memory", "sqlite", "httpapi", "gate", "console", "internal"},
 	}
-	adapter = []string{".", "account", "internal"}
+	adapter = []string{".", "account", "audit", "internal"}
 
 	// forTests is what all tests may import as well.
-	forTests = []string{".", "account", "memory", "storetest", "internal"}
+	forTests = []string{".", "account", "audit", "memory", "storetest", "internal"}
 
 	// shown is what a folder's examples may show beside it.
 	shown = map[string][]string{".": {"gate", "httpapi"}}

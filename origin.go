@@ -56,6 +56,14 @@ func OriginOf(r *http.Request) Origin {
 	return peer(r)
 }
 
+// OriginFrom returns where the request came from in whose context something is done, if an Edge is around the handler.
+func OriginFrom(ctx context.Context) (Origin, bool) {
+	if a, ok := ctx.Value(arrivalKey{}).(*arrival); ok {
+		return a.origin, true
+	}
+	return Origin{}, false
+}
+
 // isSecure is OriginOf(r).Secure, for who needs no more.
 func isSecure(r *http.Request) bool {
 	if a, ok := arrivalOf(r); ok {

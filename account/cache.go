@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/audit"
 )
 
 // cacheSize is how many accounts are kept in memory, some 200 bytes each.
@@ -75,13 +76,13 @@ func (c *cachedStore) drop(id curfew.UserID) {
 }
 
 // UpdateAccount updates the account in the store. It is dropped after an error as well, which may hide a change.
-func (c *cachedStore) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*Stored) error) (Stored, error) {
+func (c *cachedStore) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*Stored) error, notes ...audit.Record) (Stored, error) {
 	defer c.drop(id)
-	return c.Store.UpdateAccount(ctx, now, id, keepAdmin, f)
+	return c.Store.UpdateAccount(ctx, now, id, keepAdmin, f, notes...)
 }
 
 // DeleteAccount deletes the account in the store. It is dropped after an error as well, which may hide a change.
-func (c *cachedStore) DeleteAccount(ctx context.Context, now time.Time, id curfew.UserID) error {
+func (c *cachedStore) DeleteAccount(ctx context.Context, now time.Time, id curfew.UserID, notes ...audit.Record) error {
 	defer c.drop(id)
-	return c.Store.DeleteAccount(ctx, now, id)
+	return c.Store.DeleteAccount(ctx, now, id, notes...)
 }

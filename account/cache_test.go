@@ -11,6 +11,7 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/memory"
 )
 
@@ -56,8 +57,8 @@ func TestGetDoesNotHang(t *testing.T) {
 	})
 }
 
-func (s *watchedStore) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*account.Stored) error) (account.Stored, error) {
-	acc, err := s.Accounts.UpdateAccount(ctx, now, id, keepAdmin, f)
+func (s *watchedStore) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*account.Stored) error, notes ...audit.Record) (account.Stored, error) {
+	acc, err := s.Accounts.UpdateAccount(ctx, now, id, keepAdmin, f, notes...)
 	if err == nil && s.fail.Load() {
 		return account.Stored{}, context.DeadlineExceeded
 	}

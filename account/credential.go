@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/audit"
 )
 
 // SetPassword gives an account a new password, without asking for the old one, and ends all its sessions but by.Session.
@@ -15,7 +16,7 @@ func (s *Service) SetPassword(ctx context.Context, by curfew.Actor, id curfew.Us
 	if err != nil {
 		return err
 	}
-	if err := s.replacePassword(ctx, acc, password); err != nil {
+	if err := s.replacePassword(ctx, by, acc, password); err != nil {
 		return err
 	}
 	s.log.Info("password set", "user", acc.Name, "by", by.Name)
@@ -39,7 +40,7 @@ func (s *Service) ChangePassword(ctx context.Context, by curfew.Actor, d Device,
 	if err != nil {
 		return 0, err
 	}
-	if err := s.replacePassword(ctx, acc, password); err != nil {
+	if err := s.replacePassword(ctx, by, acc, password); err != nil {
 		return 0, err
 	}
 	s.log.Info("password changed", "user", acc.Name, "session", by.Session)
@@ -74,12 +75,17 @@ func (s *Service) reauthenticate(ctx context.Context, by curfew.Actor, d Device,
 	if err != nil {
 		return session, Account{}, err
 	}
-	proven, err := s.prove(ctx, session.User.Name, password, session.Client.Origin, d)
+	proven, err := s.prove(ctx, session.User.Name, password, session.Client.Origin, d, audit.ReauthFailed)
 	if errors.Is(err, ErrSignIn) {
 		return session, Account{}, &curfew.Error{Code: curfew.CodeDenied, Field: "current_password", Message: "is wrong"}
 	}
 	if err != nil {
 		return session, Account{}, err
+	}
+	note := noteOf(audit.Reauthenticated, by, proven.Account)
+	note.Session = session.ID
+	if err := s.store.AppendAudit(ctx, s.sessions.Now(), note); err != nil {
+		return session, Account{}, storeError("note that a password was given", err)
 	}
 	_, err = s.sessions.Authenticated(ctx, session.ID)
 	return session, proven.Account, err
@@ -87,7 +93,7 @@ func (s *Service) reauthenticate(ctx context.Context, by curfew.Actor, d Device,
 
 // replacePassword gives the account a new password, if it still has the one it had. PasswordChangedAt always moves on,
 // so that a sign-in with the old one can tell.
-func (s *Service) replacePassword(ctx context.Context, had Account, password string) error {
+func (s *Service) replacePassword(ctx context.Context, by curfew.Actor, had Account, password string) error {
 	if err := CheckPassword(password, had.Name); err != nil {
 		return err
 	}
@@ -105,7 +111,7 @@ func (s *Service) replacePassword(ctx context.Context, had Account, password str
 		a.PasswordHash = hash
 		a.PasswordChangedAt = later(now, a.PasswordChangedAt.Add(time.Millisecond))
 		return nil
-	})
+	}, noteOf(audit.PasswordChanged, by, had))
 	return storeError("set password", err)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/audit"
 )
 
 const day = 24 * time.Hour
@@ -239,9 +240,9 @@ type asked struct {
 	keys []string
 }
 
-func (a *asked) Limit(ctx context.Context, now time.Time, keys []string, f func([]time.Time) ([]time.Time, error)) error {
+func (a *asked) Limit(ctx context.Context, now time.Time, keys []string, f func([]time.Time) ([]time.Time, error), notes ...audit.Record) error {
 	a.keys = append(a.keys, keys...)
-	return a.Store.Limit(ctx, now, keys, f)
+	return a.Store.Limit(ctx, now, keys, f, notes...)
 }
 
 func TestNothingIsAskedOfADeviceThatCanNotBeOurs(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/audit"
 )
 
 // Failed sign-ins are limited per account and per source. Each limit is a counter of failures that fills up to a burst
@@ -146,7 +147,7 @@ func (t *try) counters(at values) []counter {
 type values map[string]time.Time
 
 // limit lets f change the values of the keys, in one transaction. Empty keys are left out.
-func (s *Service) limit(ctx context.Context, keys []string, f func(now time.Time, at values) error) error {
+func (s *Service) limit(ctx context.Context, keys []string, f func(now time.Time, at values) error, notes ...audit.Record) error {
 	ctx, cancel := detach(ctx)
 	defer cancel()
 	now := s.sessions.Now()
@@ -163,7 +164,7 @@ func (s *Service) limit(ctx context.Context, keys []string, f func(now time.Time
 			list[i] = at[key]
 		}
 		return list, nil
-	})
+	}, notes...)
 	return storeError("limit sign-ins", err)
 }
 

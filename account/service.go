@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/audit"
 )
 
 // Options configure a Service. The zero Options mean the defaults.
@@ -32,6 +33,7 @@ type Service struct {
 	sessions *curfew.Manager
 	hasher   *hasher
 	log      *slog.Logger
+	limited  sometimes // which refused sign-ins for being too many are noted
 }
 
 // New returns a service over the accounts in the store, which starts and ends sessions in the manager. While it is in
@@ -40,7 +42,7 @@ func New(store Store, sessions *curfew.Manager, opt Options) *Service {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	return &Service{newCachedStore(store, cacheSize), sessions, newHasher(opt.PasswordCost), opt.Logger}
+	return &Service{store: newCachedStore(store, cacheSize), sessions: sessions, hasher: newHasher(opt.PasswordCost), log: opt.Logger}
 }
 
 // Fields are what is given for a new account.
@@ -91,7 +93,9 @@ func (s *Service) create(ctx context.Context, by curfew.Actor, f Fields, first b
 		ID: newID(), Name: f.Name, FullName: f.FullName, Role: f.Role, Lifetime: f.Lifetime,
 		Enabled: true, CreatedAt: now, PasswordChangedAt: now,
 	}
-	if err := s.store.InsertAccount(ctx, now, Stored{acc, hash}, first); err != nil {
+	note := noteOf(audit.AccountCreated, by, acc)
+	note.Changes = difference(Account{}, acc)
+	if err := s.store.InsertAccount(ctx, now, Stored{acc, hash}, first, note); err != nil {
 		return Account{}, storeError("create account", err)
 	}
 	s.log.Info("account created", "user", acc.Name, "role", acc.Role, "by", by.Name)
@@ -137,11 +141,16 @@ func (s *Service) Update(ctx context.Context, by curfew.Actor, id curfew.UserID,
 	ctx, cancel := detach(ctx)
 	defer cancel()
 	var was Account
+	notes := make([]audit.Record, 1)
 	acc, err := s.store.UpdateAccount(ctx, s.sessions.Now(), id, true, func(a *Stored) error {
 		was = a.Account
 		c.apply(&a.Account)
+		if changes := difference(was, a.Account); len(changes) > 0 {
+			notes[0] = noteOf(audit.AccountChanged, by, a.Account)
+			notes[0].Changes = changes
+		}
 		return nil
-	})
+	}, notes...)
 	if err != nil {
 		return Account{}, storeError("update account", err)
 	}
@@ -212,7 +221,7 @@ func (s *Service) Delete(ctx context.Context, by curfew.Actor, id curfew.UserID)
 	defer cancel()
 	acc, err := s.store.FindAccount(ctx, id, "")
 	if err == nil {
-		err = s.store.DeleteAccount(ctx, s.sessions.Now(), id)
+		err = s.store.DeleteAccount(ctx, s.sessions.Now(), id, noteOf(audit.AccountDeleted, by, acc.Account))
 	}
 	if err != nil && curfew.ErrorCode(err) != curfew.CodeNotFound {
 		return storeError("delete account", err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/audit"
 )
 
 // Attempt is somebody trying to sign in.
@@ -24,7 +25,7 @@ var ErrSignIn = &curfew.Error{Code: curfew.CodeDenied, Message: "User name or pa
 // CodeLimited, with RetryAfter in whole seconds.
 func (s *Service) SignIn(ctx context.Context, a Attempt) (curfew.Session, curfew.Token, error) {
 	name, _ := cleanName(a.Name)
-	acc, err := s.prove(ctx, name, a.Password, a.Client.Origin, a.Device)
+	acc, err := s.prove(ctx, name, a.Password, a.Client.Origin, a.Device, audit.SignInFailed)
 	if err != nil {
 		return curfew.Session{}, curfew.Token{}, err
 	}
@@ -36,12 +37,12 @@ func (s *Service) SignIn(ctx context.Context, a Attempt) (curfew.Session, curfew
 		Grace:      curfew.DefaultGrace,
 	})
 	if err != nil {
-		s.logRefusal(ctx, name, a.Client.Origin, err)
+		s.refused(ctx, audit.SignInFailed, name, a.Client.Origin, err)
 		return curfew.Session{}, curfew.Token{}, err
 	}
 	session, err = s.confirm(ctx, acc, session, s.stronger(ctx, acc, a.Password))
 	if err != nil {
-		s.logRefusal(ctx, name, a.Client.Origin, err)
+		s.refused(ctx, audit.SignInFailed, name, a.Client.Origin, err)
 		return curfew.Session{}, curfew.Token{}, err
 	}
 	s.log.Info("signed in", "user", acc.Name, "session", session.ID, "origin", a.Client.Origin)
@@ -49,8 +50,8 @@ func (s *Service) SignIn(ctx context.Context, a Attempt) (curfew.Session, curfew
 }
 
 // prove returns the enabled account with the name, if the password is its own; else ErrSignIn. Whatever the name, a
-// try that is not limited takes one hash. An empty name is nobody's.
-func (s *Service) prove(ctx context.Context, name, password, origin string, device Device) (Stored, error) {
+// try that is not limited takes one hash. An empty name is nobody's. A password that is not taken is noted as the event.
+func (s *Service) prove(ctx context.Context, name, password, origin string, device Device, failed audit.Event) (Stored, error) {
 	leave, err := s.hasher.enter()
 	if err != nil {
 		return Stored{}, err
@@ -58,12 +59,12 @@ func (s *Service) prove(ctx context.Context, name, password, origin string, devi
 	defer leave()
 	t := newTry(name, origin, device)
 	if err := s.take(ctx, t); err != nil {
-		s.logRefusal(ctx, name, origin, err)
+		s.refused(ctx, failed, name, origin, err)
 		return Stored{}, err
 	}
 	acc, right, err := s.compare(ctx, name, password)
 	if err == nil && !right {
-		s.logRefusal(ctx, name, origin, ErrSignIn)
+		s.refused(ctx, failed, name, origin, ErrSignIn)
 		return Stored{}, ErrSignIn
 	}
 	return acc, errors.Join(err, s.giveBack(ctx, t, err == nil))
@@ -158,15 +159,6 @@ func (s *Service) withdraw(ctx context.Context, session curfew.Session, err erro
 		return errors.Join(storeError("confirm sign-in", err), endErr)
 	}
 	return err
-}
-
-// logRefusal tells the log who could not sign in. A name that no account has stays out: it may be a password.
-func (s *Service) logRefusal(ctx context.Context, name, origin string, err error) {
-	user := "(none)"
-	if acc, err := s.store.FindAccount(ctx, "", name); err == nil {
-		user = acc.Name
-	}
-	s.log.Warn("sign-in refused", "user", user, "origin", origin, "code", curfew.ErrorCode(err))
 }
 
 func later(a, b time.Time) time.Time {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/audit"
 )
 
 // addr returns one of many source addresses.
@@ -120,7 +121,7 @@ type counting struct {
 	most int
 }
 
-func (c *counting) Limit(ctx context.Context, now time.Time, keys []string, f func([]time.Time) ([]time.Time, error)) error {
+func (c *counting) Limit(ctx context.Context, now time.Time, keys []string, f func([]time.Time) ([]time.Time, error), notes ...audit.Record) error {
 	return c.Store.Limit(ctx, now, keys, func(at []time.Time) ([]time.Time, error) {
 		at, err := f(at)
 		for i := range at {
@@ -133,7 +134,7 @@ func (c *counting) Limit(ctx context.Context, now time.Time, keys []string, f fu
 		}
 		c.most = max(c.most, len(c.live))
 		return at, err
-	})
+	}, notes...)
 }
 
 // A flood of invented names from everywhere, as fast as passwords can be hashed, neither empties the counters of real

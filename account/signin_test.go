@@ -11,6 +11,7 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/audit"
 )
 
 func TestSignIn(t *testing.T) {
@@ -189,13 +190,13 @@ type meanwhile struct {
 	happens func()
 }
 
-func (m *meanwhile) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keep bool, f func(*account.Stored) error) (account.Stored, error) {
+func (m *meanwhile) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keep bool, f func(*account.Stored) error, notes ...audit.Record) (account.Stored, error) {
 	if m.happens != nil {
 		happens := m.happens
 		m.happens = nil
 		happens()
 	}
-	return m.Store.UpdateAccount(ctx, now, id, keep, f)
+	return m.Store.UpdateAccount(ctx, now, id, keep, f, notes...)
 }
 
 // The moment between the start of the session and its confirmation, exactly.
@@ -269,18 +270,18 @@ func (b *broken) FindAccount(ctx context.Context, id curfew.UserID, name string)
 	return b.Store.FindAccount(ctx, id, name)
 }
 
-func (b *broken) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keep bool, f func(*account.Stored) error) (account.Stored, error) {
+func (b *broken) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keep bool, f func(*account.Stored) error, notes ...audit.Record) (account.Stored, error) {
 	if b.update != nil {
 		return account.Stored{}, b.update
 	}
-	return b.Store.UpdateAccount(ctx, now, id, keep, f)
+	return b.Store.UpdateAccount(ctx, now, id, keep, f, notes...)
 }
 
-func (b *broken) Limit(ctx context.Context, now time.Time, keys []string, f func([]time.Time) ([]time.Time, error)) error {
+func (b *broken) Limit(ctx context.Context, now time.Time, keys []string, f func([]time.Time) ([]time.Time, error), notes ...audit.Record) error {
 	if b.limit != nil {
 		return b.limit
 	}
-	return b.Store.Limit(ctx, now, keys, f)
+	return b.Store.Limit(ctx, now, keys, f, notes...)
 }
 
 // Without the truth nobody gets in, and nobody is blamed for it.

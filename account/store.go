@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/audit"
 )
 
 // Errors that every store returns for the same thing.
@@ -43,13 +44,16 @@ type Stored struct {
 // Store keeps accounts and the failures that limit sign-ins. It decides nothing but the conditions named here, each
 // of which holds within the transaction that makes the change.
 //
+// The notes of a change are written to the audit log in the same transaction, as by audit.Store's AppendAudit; those without an
+// Event are left out.
+//
 // All methods may be called at once from many goroutines. One that returns nil has made its change durable; one that
 // returns an error has changed nothing, unless its context ended or the connection broke: then the change happened
 // wholly or not at all. Times are kept to the millisecond and come back in UTC. A store asks no clock of its own.
 type Store interface {
 	// InsertAccount adds an account. It returns ErrNotEmpty if onlyIfEmpty is set and there is any account, and
 	// ErrNameTaken if another one has the name. An ID that another one has is an error.
-	InsertAccount(ctx context.Context, now time.Time, a Stored, onlyIfEmpty bool) error
+	InsertAccount(ctx context.Context, now time.Time, a Stored, onlyIfEmpty bool, notes ...audit.Record) error
 
 	// FindAccount returns the account with the ID or, if id is empty, with the name; ErrNoAccount if there is none.
 	FindAccount(ctx context.Context, id curfew.UserID, name string) (Stored, error)
@@ -60,18 +64,21 @@ type Store interface {
 	// UpdateAccount replaces the account by what f makes of it, in one transaction, and returns it; ErrNoAccount if
 	// there is none. f leaves ID and Name alone; it may be called again if the transaction has to be. An error of f is
 	// returned as it is and nothing is changed. With keepAdmin, a change that takes away the last enabled admin is
-	// ErrLastAdmin.
-	UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*Stored) error) (Stored, error)
+	// ErrLastAdmin. The notes are looked at after f, which may still be writing them.
+	UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*Stored) error, notes ...audit.Record) (Stored, error)
 
 	// DeleteAccount deletes an account; ErrNoAccount if there is none, ErrLastAdmin if it is the last enabled admin.
-	DeleteAccount(ctx context.Context, now time.Time, id curfew.UserID) error
+	DeleteAccount(ctx context.Context, now time.Time, id curfew.UserID, notes ...audit.Record) error
 
 	// Limit keeps counters, see limit.go: it replaces the value of each key by what f makes of them all, in one
 	// transaction; f may be called again, as in UpdateAccount. An error of f is returned as it is and nothing is changed.
 	// A key that is absent, or whose value is not after now, has the zero time; such values are deleted in passing, so
 	// that the store holds few that are over.
-	Limit(ctx context.Context, now time.Time, keys []string, f func([]time.Time) ([]time.Time, error)) error
+	Limit(ctx context.Context, now time.Time, keys []string, f func([]time.Time) ([]time.Time, error), notes ...audit.Record) error
 
 	// DropLimits deletes the values of all keys that begin with the prefix. Keys are printable ASCII.
 	DropLimits(ctx context.Context, now time.Time, prefix string) error
+
+	// AppendAudit is audit.Store's.
+	AppendAudit(ctx context.Context, now time.Time, records ...audit.Record) error
 }

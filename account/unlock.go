@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/audit"
 )
 
 // unlockLife is how long the code for a device is good.
@@ -39,7 +40,7 @@ func (s *Service) Unlock(ctx context.Context, by curfew.Actor, id curfew.UserID)
 	err = s.limit(ctx, []string{key}, func(now time.Time, at values) error {
 		at[key] = now.Add(unlockLife)
 		return nil
-	})
+	}, noteOf(audit.Unlocked, by, acc))
 	if err != nil {
 		return "", err
 	}
@@ -69,7 +70,7 @@ func (s *Service) KnowDevice(ctx context.Context, code string, d Device) error {
 		}
 		at[key], at[device] = time.Time{}, now.Add(deviceKnownFor)
 		return nil
-	})
+	}, noteOf(audit.DeviceKnown, curfew.Actor{}, acc))
 	if err == nil {
 		s.log.Info("device made known", "user", acc.Name)
 	}

@@ -11,10 +11,13 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/audit"
 )
 
 // Accounts is an account.Store in memory.
 type Accounts struct {
+	*Audit // of what changes here
+
 	mu     sync.Mutex
 	byName map[string]account.Stored
 	names  map[curfew.UserID]string
@@ -24,6 +27,7 @@ type Accounts struct {
 // NewAccounts returns an empty store.
 func NewAccounts() *Accounts {
 	return &Accounts{
+		Audit:  NewAudit(),
 		byName: map[string]account.Stored{},
 		names:  map[curfew.UserID]string{},
 		limits: map[string]time.Time{},
@@ -42,7 +46,7 @@ func (s *Accounts) lock(ctx context.Context) (unlock func(), err error) {
 }
 
 // InsertAccount implements account.Store.
-func (s *Accounts) InsertAccount(ctx context.Context, _ time.Time, a account.Stored, onlyIfEmpty bool) error {
+func (s *Accounts) InsertAccount(ctx context.Context, now time.Time, a account.Stored, onlyIfEmpty bool, notes ...audit.Record) error {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return err
@@ -58,7 +62,7 @@ func (s *Accounts) InsertAccount(ctx context.Context, _ time.Time, a account.Sto
 		return fmt.Errorf("account %s: ID is taken", a.ID)
 	}
 	s.byName[a.Name], s.names[a.ID] = a, a.Name
-	return nil
+	return s.note(ctx, now, notes)
 }
 
 // FindAccount implements account.Store.
@@ -138,7 +142,7 @@ func bounds(found []account.Account, q account.Query) (from, to int) {
 }
 
 // UpdateAccount implements account.Store.
-func (s *Accounts) UpdateAccount(ctx context.Context, _ time.Time, id curfew.UserID, keepAdmin bool, f func(*account.Stored) error) (account.Stored, error) {
+func (s *Accounts) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*account.Stored) error, notes ...audit.Record) (account.Stored, error) {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return account.Stored{}, err
@@ -156,11 +160,11 @@ func (s *Accounts) UpdateAccount(ctx context.Context, _ time.Time, id curfew.Use
 		return account.Stored{}, account.ErrLastAdmin
 	}
 	s.byName[a.Name] = a
-	return a, nil
+	return a, s.note(ctx, now, notes)
 }
 
 // DeleteAccount implements account.Store.
-func (s *Accounts) DeleteAccount(ctx context.Context, _ time.Time, id curfew.UserID) error {
+func (s *Accounts) DeleteAccount(ctx context.Context, now time.Time, id curfew.UserID, notes ...audit.Record) error {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return err
@@ -175,7 +179,7 @@ func (s *Accounts) DeleteAccount(ctx context.Context, _ time.Time, id curfew.Use
 	}
 	delete(s.byName, a.Name)
 	delete(s.names, id)
-	return nil
+	return s.note(ctx, now, notes)
 }
 
 // isLastAdmin reports whether the account is the only enabled admin.
@@ -192,7 +196,7 @@ func (s *Accounts) isLastAdmin(a account.Account) bool {
 }
 
 // Limit implements account.Store.
-func (s *Accounts) Limit(ctx context.Context, now time.Time, keys []string, f func([]time.Time) ([]time.Time, error)) error {
+func (s *Accounts) Limit(ctx context.Context, now time.Time, keys []string, f func([]time.Time) ([]time.Time, error), notes ...audit.Record) error {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return err
@@ -211,7 +215,7 @@ func (s *Accounts) Limit(ctx context.Context, now time.Time, keys []string, f fu
 		s.setLimit(key, at[i])
 	}
 	s.prune(now, 4*len(keys))
-	return nil
+	return s.note(ctx, now, notes)
 }
 
 // DropLimits implements account.Store.

@@ -32,3 +32,7 @@ func TestLimitsAreDeleted(t *testing.T) {
 		t.Errorf("%d values are kept of 2000 that are not over, want at most %d", n, most)
 	}
 }
+
+func TestAudit(t *testing.T) {
+	storetest.RunAudit(t, func(*testing.T) storetest.AuditedStore { return memory.NewAccounts() })
+}

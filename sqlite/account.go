@@ -9,6 +9,7 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/audit"
 )
 
 var _ account.Store = (*DB)(nil)
@@ -45,7 +46,7 @@ func scanAccount(row scanner) (account.Stored, error) {
 }
 
 // InsertAccount implements account.Store.
-func (db *DB) InsertAccount(ctx context.Context, now time.Time, a account.Stored, onlyIfEmpty bool) error {
+func (db *DB) InsertAccount(ctx context.Context, now time.Time, a account.Stored, onlyIfEmpty bool, notes ...audit.Record) error {
 	return db.writer.write(ctx, now, func(t *tx) error {
 		var others, namesakes int
 		err := t.queryRow("SELECT count(*), count(*) FILTER (WHERE name = ?) FROM account", []any{a.Name}, &others, &namesakes)
@@ -57,6 +58,7 @@ func (db *DB) InsertAccount(ctx context.Context, now time.Time, a account.Stored
 		case namesakes > 0:
 			return account.ErrNameTaken
 		}
+		t.noteAll(ctx, now, notes)
 		_, err = t.exec("INSERT INTO account ("+accountColumns+", search) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
 			append(accountValues(a), a.SearchText())...)
 		return err
@@ -130,7 +132,7 @@ func pageOfAccounts(ctx context.Context, view *sql.Tx, q account.Query) (account
 }
 
 // UpdateAccount implements account.Store.
-func (db *DB) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*account.Stored) error) (account.Stored, error) {
+func (db *DB) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*account.Stored) error, notes ...audit.Record) (account.Stored, error) {
 	var updated account.Stored
 	err := db.writer.write(ctx, now, func(t *tx) error {
 		a, err := accountByID(t, id)
@@ -147,6 +149,7 @@ func (db *DB) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID
 			}
 		}
 		updated = a
+		t.noteAll(ctx, now, notes)
 		_, err = t.exec("UPDATE account SET ("+accountColumns+", search) = (?,?,?,?,?,?,?,?,?,?,?) WHERE id = ?",
 			append(accountValues(a), a.SearchText(), string(id))...)
 		return err
@@ -158,7 +161,7 @@ func (db *DB) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID
 }
 
 // DeleteAccount implements account.Store.
-func (db *DB) DeleteAccount(ctx context.Context, now time.Time, id curfew.UserID) error {
+func (db *DB) DeleteAccount(ctx context.Context, now time.Time, id curfew.UserID, notes ...audit.Record) error {
 	return db.writer.write(ctx, now, func(t *tx) error {
 		a, err := accountByID(t, id)
 		if err != nil {
@@ -167,6 +170,7 @@ func (db *DB) DeleteAccount(ctx context.Context, now time.Time, id curfew.UserID
 		if err := checkOtherAdmin(t, a.Account); err != nil {
 			return err
 		}
+		t.noteAll(ctx, now, notes)
 		_, err = t.exec("DELETE FROM account WHERE id = ?", string(id))
 		return err
 	})
@@ -197,7 +201,7 @@ func checkOtherAdmin(t *tx, a account.Account) error {
 }
 
 // Limit implements account.Store.
-func (db *DB) Limit(ctx context.Context, now time.Time, keys []string, f func([]time.Time) ([]time.Time, error)) error {
+func (db *DB) Limit(ctx context.Context, now time.Time, keys []string, f func([]time.Time) ([]time.Time, error), notes ...audit.Record) error {
 	return db.writer.write(ctx, now, func(t *tx) error {
 		at := make([]time.Time, len(keys))
 		for i, key := range keys {
@@ -215,6 +219,7 @@ func (db *DB) Limit(ctx context.Context, now time.Time, keys []string, f func([]
 				return err
 			}
 		}
+		t.noteAll(ctx, now, notes)
 		// More than one call can add, so that the rest are few.
 		_, err = t.exec("DELETE FROM sign_in_limit WHERE key IN (SELECT key FROM sign_in_limit WHERE at <= ? LIMIT ?)", milli(now), 4*len(keys))
 		return err

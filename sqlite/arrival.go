@@ -128,13 +128,27 @@ func (t *tx) index(most int) error {
 	})
 }
 
-// liveRow is where a session's row is, and when it ends by itself.
+// liveRow is where a session's row is, whose it is, and when it ends by itself.
 type liveRow struct {
 	curfew.Key
-	seq, endsAt int64
+	name         string // of the user
+	seq, endsAt  int64
+	reachesLimit bool // it ends then by its absolute limit
 }
 
-const keyColumns = "seq, ends_at, id, hash, user_id"
+const keyColumns = "seq, ends_at, id, hash, user_id, user_name, ends_at = expires_at"
+
+// ending returns how the session has ended: by itself, or else as e says.
+func (r liveRow) ending(e curfew.Ending) curfew.Ending {
+	switch {
+	case r.endsAt > milli(e.At):
+		return e
+	case r.reachesLimit:
+		return curfew.Ending{Reason: curfew.ReasonExpired, At: fromMilli(r.endsAt)}
+	default:
+		return curfew.Ending{Reason: curfew.ReasonIdle, At: fromMilli(r.endsAt)}
+	}
+}
 
 // liveRows returns what a query for keyColumns finds.
 func (t *tx) liveRows(query string, args ...any) ([]liveRow, error) {
@@ -150,7 +164,7 @@ func scanRow(s scanner) (liveRow, error) { return scanRowAnd(s) }
 // scanRowAnd scans keyColumns, and what comes after them.
 func scanRowAnd(s scanner, more ...any) (r liveRow, err error) {
 	var hash []byte
-	err = s.Scan(append([]any{&r.seq, &r.endsAt, &r.ID, &hash, &r.User}, more...)...)
+	err = s.Scan(append([]any{&r.seq, &r.endsAt, &r.ID, &hash, &r.User, &r.name, &r.reachesLimit}, more...)...)
 	copy(r.Hash[:], hash)
 	return r, err
 }

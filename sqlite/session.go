@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/audit"
 )
 
 // kept are the columns that live sessions and history share, in the order of values and scan.
@@ -29,7 +30,7 @@ func (db *DB) Insert(ctx context.Context, now time.Time, r curfew.Record, most i
 	}
 	var replaced []curfew.Key
 	err := db.writer.write(ctx, now, func(t *tx) (err error) {
-		if replaced, err = t.makeRoom(now, r.Session.User.ID, most, refuse); err != nil {
+		if replaced, err = t.makeRoom(now, r.Session, most, refuse); err != nil {
 			return err
 		}
 		return t.insert(&r)
@@ -40,9 +41,9 @@ func (db *DB) Insert(ctx context.Context, now time.Time, r curfew.Record, most i
 	return replaced, nil
 }
 
-// makeRoom ends the user's oldest sessions, so that there are fewer than most.
-func (t *tx) makeRoom(now time.Time, user curfew.UserID, most int, refuse bool) ([]curfew.Key, error) {
-	live, err := t.rowsOf(user, milli(now))
+// makeRoom ends the user's oldest sessions, so that with a new one there are at most so many.
+func (t *tx) makeRoom(now time.Time, s curfew.Session, most int, refuse bool) ([]curfew.Key, error) {
+	live, err := t.rowsOf(s.User.ID, milli(now))
 	if err != nil || len(live) < most {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func (t *tx) makeRoom(now time.Time, user curfew.UserID, most int, refuse bool) 
 		return nil, &curfew.Error{Code: curfew.CodeConflict, Message: "too many sessions of this user"}
 	}
 	surplus := live[:len(live)-most+1]
-	return keys(surplus), t.move(surplus, curfew.Ending{Reason: curfew.ReasonReplaced, At: now})
+	return keys(surplus), t.endRows(surplus, curfew.Ending{Reason: curfew.ReasonReplaced, At: now}, s.Client.Origin)
 }
 
 // Find implements curfew.Store.
@@ -216,10 +217,10 @@ func (db *DB) End(ctx context.Context, now time.Time, sel curfew.Selection, e cu
 	}
 	err = db.writer.write(ctx, now, func(t *tx) (err error) {
 		if sel.Everybody() {
-			n, err = t.endEverybody(sel.Except, e)
+			n, err = t.endEverybody(sel.Except, e, audit.From(ctx))
 			return err
 		}
-		n, ended, err = t.end(sel, e)
+		n, ended, err = t.end(sel, e, audit.From(ctx))
 		return err
 	})
 	if err != nil {
@@ -244,17 +245,28 @@ func (fs fences) anyDue(now time.Time) (query string, args []any) {
 	return "SELECT " + strings.Join(exist, " OR "), args
 }
 
-func (t *tx) end(sel curfew.Selection, e curfew.Ending) (n int, ended []curfew.Key, err error) {
+func (t *tx) end(sel curfew.Selection, e curfew.Ending, from string) (n int, ended []curfew.Key, err error) {
 	rows, err := t.selected(sel, e.At)
 	if err != nil {
 		return 0, nil, err
 	}
+	return liveAt(rows, e.At), keys(rows), t.endRows(rows, e, from)
+}
+
+// liveAt counts the rows that are not due.
+func liveAt(rows []liveRow, now time.Time) (n int) {
 	for _, r := range rows {
-		if r.endsAt > milli(e.At) {
+		if r.endsAt > milli(now) {
 			n++
 		}
 	}
-	return n, keys(rows), t.move(rows, e)
+	return n
+}
+
+// endRows moves sessions to history, and notes it.
+func (t *tx) endRows(rows []liveRow, e curfew.Ending, from string) error {
+	t.noteEnds(rows, e, from)
+	return t.move(rows, e)
 }
 
 // dueAtOnce is how many due sessions one call moves, so that other changes get between.
@@ -401,8 +413,16 @@ func (t *tx) countLiveAt(now time.Time) (n int, err error) {
 	return n, err
 }
 
-// endEverybody ends all live sessions but one, and returns how many were not over by themselves.
-func (t *tx) endEverybody(but curfew.SessionID, e curfew.Ending) (n int, err error) {
+// endEverybody ends all live sessions but one, and returns how many were not over by themselves. The audit log has a record of
+// each if they are few, and else one of them all: what ended is then in the history.
+func (t *tx) endEverybody(but curfew.SessionID, e curfew.Ending, from string) (n int, err error) {
+	few, err := t.rowsBut(but, t.pace.first+1)
+	if err != nil {
+		return 0, err
+	}
+	if len(few) <= t.pace.first {
+		return liveAt(few, e.At), t.endRows(few, e, from)
+	}
 	if n, err = t.countLiveAt(e.At); err != nil {
 		return 0, err
 	}
@@ -418,7 +438,19 @@ func (t *tx) endEverybody(but curfew.SessionID, e curfew.Ending) (n int, err err
 	if err := t.fence(but, e); err != nil {
 		return 0, err
 	}
+	t.note(e.At, audit.EndAll(n, but, e, from))
 	return n, t.moveFenced(t.pace.first)
+}
+
+// rowsBut returns live sessions but one, up to most.
+func (t *tx) rowsBut(but curfew.SessionID, most int) ([]liveRow, error) {
+	var from []string
+	var args []any
+	for _, src := range t.fences.byEnd() {
+		from = append(from, "SELECT "+keyColumns+" FROM session WHERE "+src.where+" AND +id <> ?")
+		args = append(append(args, src.args...), string(but))
+	}
+	return t.liveRows(strings.Join(from, " UNION ALL ")+" LIMIT ?", append(args, most)...)
 }
 
 // Forget implements curfew.Store.

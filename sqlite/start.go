@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/audit"
 )
 
 // startsAtOnce is how many sessions one statement appends at most. Half of what a row costs alone is the statement; and the
@@ -121,8 +122,13 @@ func (t *tx) append(rows []newRow) error {
 		args = append(args, r.seq, r.person, r.device)
 		args = appendValues(args, r.Record)
 	}
-	_, err := t.exec(appendQuery[bits.Len(uint(len(rows)))-1], args...)
-	return err
+	if _, err := t.exec(appendQuery[bits.Len(uint(len(rows)))-1], args...); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		t.note(r.Session.CreatedAt, audit.Start(r.Session))
+	}
+	return nil
 }
 
 // loadLastSeq finds the highest number in use. None is given twice in one process, so that fences which a reader still

@@ -15,6 +15,7 @@ import (
 	sqlitelib "modernc.org/sqlite/lib"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/audit"
 )
 
 // writer makes all changes, one after the other, in groups: what waits while a transaction is being synced to the
@@ -220,13 +221,15 @@ type tx struct {
 	names      names
 	fences     fences
 	published  atomic.Pointer[fences] // those that are committed
+	notes      []audit.Record         // for the audit log, written before the transaction is committed
+	audited    audit.Mark             // the end of the audit log
 	commits    []func()               // what is to be done when the transaction is committed
 	rollbacks  []func()               // or undone, the latest first
 }
 
 func newTx(conn *sql.Conn) (*tx, error) {
 	t := &tx{conn: conn, statements: map[string]*sql.Stmt{}, pace: usualPace, names: newNames()}
-	err := errors.Join(t.loadArrivals(), t.loadFences(), t.loadLastSeq(), t.makeSurvivors())
+	err := errors.Join(t.loadArrivals(), t.loadFences(), t.loadLastSeq(), t.makeSurvivors(), t.loadAudited())
 	t.committed()
 	return t, err
 }
@@ -238,19 +241,19 @@ func (t *tx) committed() {
 	for _, f := range t.commits {
 		f()
 	}
-	t.commits, t.rollbacks = nil, nil
+	t.notes, t.commits, t.rollbacks = nil, nil, nil
 }
 
 // mark is a point in a transaction to which it can be rolled back.
-type mark struct{ commits, rollbacks int }
+type mark struct{ notes, commits, rollbacks int }
 
-func (t *tx) mark() mark { return mark{len(t.commits), len(t.rollbacks)} }
+func (t *tx) mark() mark { return mark{len(t.notes), len(t.commits), len(t.rollbacks)} }
 
 func (t *tx) rolledBack(to mark) {
 	for _, f := range slices.Backward(t.rollbacks[to.rollbacks:]) {
 		f()
 	}
-	t.commits, t.rollbacks = t.commits[:to.commits], t.rollbacks[:to.rollbacks]
+	t.notes, t.commits, t.rollbacks = t.notes[:to.notes], t.commits[:to.commits], t.rollbacks[:to.rollbacks]
 }
 
 // due returns how many rows of the work that nobody waits for must go between changes that keep coming, when some were done last.
@@ -287,6 +290,9 @@ func (t *tx) group(jobs []*job) error {
 	latest, changed := latestOf(jobs)
 	if !changed { // a group of failures needs no sync
 		return t.rollback()
+	}
+	if err := t.writeNotes(); err != nil {
+		return errors.Join(err, t.rollback())
 	}
 	if _, err := t.exec("UPDATE clock SET at = ? WHERE at < ?", milli(latest), milli(latest)); err != nil {
 		return errors.Join(err, t.rollback())

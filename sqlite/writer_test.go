@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/sqlite"
 	"github.com/curfewhq/curfew/storetest"
 )
@@ -122,6 +123,7 @@ func TestFailedInsertReplacesNobody(t *testing.T) {
 	if r := mustFind(t, db, "a"); r.Ending != nil {
 		t.Errorf("the session that was to make room has ended: %+v", *r.Ending)
 	}
+	storetest.CheckAudit(t, db)
 }
 
 func TestAfterClose(t *testing.T) {
@@ -181,6 +183,9 @@ func TestFullDisk(t *testing.T) {
 	}
 	makeRoom()
 	insert(t, db, storetest.Record("later", "amara", 0))
+	if _, _, err := audit.NewLog(db).Verify(t.Context()); err != nil {
+		t.Error(err)
+	}
 	if _, err := db.Touch(t.Context(), storetest.T0.Add(time.Second), []curfew.Touch{{ID: "later", At: storetest.T0.Add(time.Second)}}); err != nil {
 		t.Errorf("Touch with room: %v", err)
 	}

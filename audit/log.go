@@ -1,0 +1,335 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/curfewhq/curfew"
+)
+
+// Log reads the records of a store. Its methods may be called from many goroutines.
+type Log struct{ store Store }
+
+// NewLog returns a log of what the store keeps.
+func NewLog(store Store) *Log { return &Log{store} }
+
+// Query asks for records, the latest first. Its fields narrow it down together.
+type Query struct {
+	Search  string // words that must all occur in the record, see curfew.SearchWords
+	Events  []Event
+	Outcome Outcome
+	User    curfew.UserID // who did it, or to whom it was done
+	From    time.Time
+	Until   time.Time // at in [From, Until); zero times are open ends
+	Limit   int       // 0 means curfew.DefaultPage; at most curfew.MaxPage
+	Before  int64     // only records with lower numbers; 0 for the latest
+}
+
+// Page is a part of the records, the latest first.
+type Page struct {
+	Records []Record
+	Next    int64 // for Query.Before; 0 if there are no more. A page may be short, even empty, with more to follow: see Effort
+}
+
+// Effort is how many records List looks at for one page.
+const Effort = 50_000
+
+// blocksAtOnce bounds what is in memory: some 3 MB at most.
+const blocksAtOnce = 32
+
+// List returns a page.
+func (l *Log) List(ctx context.Context, q Query) (Page, error) {
+	var page Page
+	match := q.matcher()
+	looked, most := 0, curfew.PageSize(q.Limit)
+	for line, err := range l.back(ctx, q) {
+		if err != nil {
+			return Page{}, err
+		}
+		if !q.From.IsZero() && line.blockAt.Before(q.From) {
+			return page, nil
+		}
+		if len(page.Records) == most || looked == Effort {
+			page.Next = line.no + 1
+			return page, nil
+		}
+		looked++
+		r, ok, err := match(line.text)
+		if err != nil {
+			return Page{}, err
+		}
+		if ok {
+			page.Records = append(page.Records, r)
+		}
+	}
+	return page, nil
+}
+
+// place is a line where it was found.
+type place struct {
+	no      int64
+	text    []byte
+	blockAt time.Time // the time of the last record in its block
+}
+
+// back returns the lines before q.Before and those not long after q.Until, the latest first.
+func (l *Log) back(ctx context.Context, q Query) iter.Seq2[place, error] {
+	return func(yield func(place, error) bool) {
+		no := q.Before - 1
+		if q.Before <= 0 {
+			end, err := l.end(ctx, q.Until)
+			if err != nil {
+				yield(place{}, err)
+				return
+			}
+			no = end
+		}
+		for no > 0 {
+			blocks, err := l.store.AuditBlocks(ctx, no, true, blocksAtOnce)
+			if err != nil {
+				yield(place{}, err)
+				return
+			}
+			if len(blocks) == 0 {
+				return
+			}
+			for _, b := range blocks {
+				lines := b.lines()
+				for i, text := range slices.Backward(lines) {
+					if at := b.No + int64(i); at <= no && !yield(place{at, text, b.At}, nil) {
+						return
+					}
+				}
+				no = b.No - 1
+			}
+		}
+	}
+}
+
+// end returns the number of the last record that may be before a time, or of the last of all.
+func (l *Log) end(ctx context.Context, until time.Time) (int64, error) {
+	last, err := l.store.AuditEnd(ctx)
+	if err != nil || until.IsZero() {
+		return last.No, err
+	}
+	// The block may hold records from before the time.
+	no, err := l.store.AuditSince(ctx, until)
+	return min(last.No, no+BlockSize), err
+}
+
+// lines returns the block's lines, without their ends.
+func (b Block) lines() [][]byte {
+	lines := bytes.Split(b.Lines, []byte("\n"))
+	return lines[:len(lines)-1]
+}
+
+// matcher returns a function that reads a line if it matches.
+func (q Query) matcher() func(line []byte) (Record, bool, error) {
+	words := curfew.SearchWords(q.Search)
+	return func(line []byte) (r Record, ok bool, err error) {
+		if len(words) > 0 && !containsAll(strings.ToLower(string(line)), words) {
+			return r, false, nil
+		}
+		if r, err = parse(line); err != nil {
+			return r, false, &curfew.Error{Code: curfew.CodeUnavailable, Message: "the audit log is damaged; run \"curfew audit verify\"", Err: err}
+		}
+		return r, q.matches(r), nil
+	}
+}
+
+func containsAll(text string, words []string) bool {
+	return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) })
+}
+
+func (q Query) matches(r Record) bool {
+	switch {
+	case len(q.Events) > 0 && !slices.Contains(q.Events, r.Event):
+	case q.Outcome != "" && q.Outcome != r.Outcome:
+	case q.User != "" && !r.By.is(q.User) && !r.User.is(q.User):
+	case !q.From.IsZero() && r.At.Before(q.From):
+	case !q.Until.IsZero() && !r.At.Before(q.Until):
+	default:
+		return true
+	}
+	return false
+}
+
+func (p *Party) is(id curfew.UserID) bool { return p != nil && p.ID == id }
+
+// Line is a record as it is kept, with its hash as the last field: what Export writes.
+type Line struct {
+	No   int64
+	Text []byte // JSON, without the line's end
+}
+
+// Lines returns the records from a number on that are kept at the time of the call, the earliest first, with their hashes.
+func (l *Log) Lines(ctx context.Context, from int64) iter.Seq2[Line, error] {
+	return func(yield func(Line, error) bool) {
+		last, err := l.store.AuditEnd(ctx)
+		if err != nil {
+			yield(Line{}, err)
+			return
+		}
+		for b, err := range l.blocks(ctx) {
+			if err != nil {
+				yield(Line{}, err)
+				return
+			}
+			if b.No > last.No {
+				return
+			}
+			hash := b.before
+			for i, text := range b.lines() {
+				hash = hash.Next(text)
+				no := b.No + int64(i)
+				if no >= from && !yield(Line{no, withHash(text, hash)}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// linked is a block with the hash of the record before it.
+type linked struct {
+	Block
+	before Hash
+}
+
+// blocks returns all blocks in order.
+func (l *Log) blocks(ctx context.Context) iter.Seq2[linked, error] {
+	return func(yield func(linked, error) bool) {
+		at, err := l.store.AuditStart(ctx)
+		if err != nil {
+			yield(linked{}, err)
+			return
+		}
+		for {
+			blocks, err := l.store.AuditBlocks(ctx, at.No+1, false, blocksAtOnce)
+			if err != nil {
+				yield(linked{}, err)
+				return
+			}
+			for _, b := range blocks {
+				if !yield(linked{b, at.Hash}, nil) {
+					return
+				}
+				at = b.End()
+			}
+			if len(blocks) == 0 {
+				return
+			}
+		}
+	}
+}
+
+const hashField = `,"hash":"`
+
+// withHash adds the hash to a line.
+func withHash(line []byte, h Hash) []byte {
+	return fmt.Appendf(nil, `%s%s%s"}`, bytes.TrimSuffix(line, []byte("}")), hashField, h)
+}
+
+// withoutHash is the reverse of withHash.
+func withoutHash(line []byte) (text []byte, hash string, ok bool) {
+	i := bytes.LastIndex(line, []byte(hashField))
+	if i < 0 || !bytes.HasSuffix(line, []byte(`"}`)) {
+		return nil, "", false
+	}
+	return append(slices.Clone(line[:i]), '}'), string(line[i+len(hashField) : len(line)-2]), true
+}
+
+// Broken says where a chain does not hold.
+type Broken struct {
+	No  int64 // the first record that is not as it was, or near it
+	Why string
+}
+
+func (b *Broken) Error() string {
+	return fmt.Sprintf("the audit log is not as it was written: at record %d, %s", b.No, b.Why)
+}
+
+// Verify looks at all records that are kept, and returns the places before the first and of the last. The error is a *Broken if a
+// record was changed, taken away or put in; also if the chain does not go through one of the marks, which were noted
+// elsewhere at other times. Marks from before the first record that is kept can't be looked at, and are passed over.
+//
+// Who can write the store can make a new chain. It then does not go through marks of the old one.
+func (l *Log) Verify(ctx context.Context, marks ...Mark) (first, last Mark, err error) {
+	first, err = l.store.AuditStart(ctx)
+	if err != nil {
+		return first, last, err
+	}
+	c := checker{at: first, marks: marks}
+	if err := c.passed(); err != nil {
+		return first, c.at, err
+	}
+	for b, err := range l.blocks(ctx) {
+		if err != nil {
+			return first, c.at, err
+		}
+		if err := c.block(b.Block); err != nil {
+			return first, c.at, err
+		}
+	}
+	return first, c.at, c.reached()
+}
+
+// checker follows a chain.
+type checker struct {
+	at    Mark
+	marks []Mark
+}
+
+func (c *checker) block(b Block) error {
+	if b.No != c.at.No+1 {
+		return &Broken{c.at.No + 1, fmt.Sprintf("which is missing; the next is %d", b.No)}
+	}
+	lines := b.lines()
+	if len(lines) != b.Count {
+		return &Broken{b.No, fmt.Sprintf("there are %d lines for %d records", len(lines), b.Count)}
+	}
+	for _, line := range lines {
+		if err := c.line(line); err != nil {
+			return err
+		}
+	}
+	if c.at.Hash != b.Hash {
+		return &Broken{b.No, fmt.Sprintf("or up to %d, the text does not have its hash", c.at.No)}
+	}
+	return nil
+}
+
+func (c *checker) line(line []byte) error {
+	var is struct{ No int64 }
+	if err := json.Unmarshal(line, &is); err != nil || is.No != c.at.No+1 {
+		return &Broken{c.at.No + 1, fmt.Sprintf("the line is no record, or one of another number (%d)", is.No)}
+	}
+	c.at = Mark{is.No, c.at.Hash.Next(line)}
+	return c.passed()
+}
+
+// passed compares the place with the marks.
+func (c *checker) passed() error {
+	for _, m := range c.marks {
+		if m.No == c.at.No && m.Hash != c.at.Hash {
+			return &Broken{m.No, "the hash is not the one noted in the mark"}
+		}
+	}
+	return nil
+}
+
+// reached reports marks from beyond the end.
+func (c *checker) reached() error {
+	for _, m := range c.marks {
+		if m.No > c.at.No {
+			return &Broken{c.at.No + 1, fmt.Sprintf("which is missing, as all are up to the mark at %d", m.No)}
+		}
+	}
+	return nil
+}

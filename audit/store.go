@@ -1,0 +1,33 @@
+package audit
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps records. It writes those of sessions and accounts by itself, in the transactions of their changes; those methods say so.
+//
+// All methods may be called at once from many goroutines.
+type Store interface {
+	// AppendAudit appends records in a transaction of their own. It sets what is not set: At to now, and From to the address
+	// from which ctx comes.
+	AppendAudit(ctx context.Context, now time.Time, records ...Record) error
+
+	// AuditBlocks returns up to most blocks in order, from the one that holds the record with the number on; or, going back,
+	// that one first and then those before it. A number that is not kept stands for the nearest that is, in the direction.
+	AuditBlocks(ctx context.Context, no int64, back bool, most int) ([]Block, error)
+
+	// AuditStart returns the place before the first record that is kept: zero, or that of the last record that was forgotten.
+	AuditStart(ctx context.Context) (Mark, error)
+
+	// AuditEnd returns the place of the last record.
+	AuditEnd(ctx context.Context) (Mark, error)
+
+	// AuditSince returns the number of the first record of the first block whose last record is at a time or later, or of the
+	// record that comes next if there is none.
+	AuditSince(ctx context.Context, at time.Time) (no int64, err error)
+
+	// ForgetAudit deletes whole blocks whose last record is before the time, and returns how many records. The record of that,
+	// which says up to which place, is written in the same transaction.
+	ForgetAudit(ctx context.Context, now, before time.Time) (int, error)
+}

@@ -1,0 +1,136 @@
+package memory
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/curfewhq/curfew/audit"
+)
+
+// Audit is an audit.Store in memory.
+type Audit struct {
+	mu     sync.Mutex
+	start  audit.Mark
+	blocks []audit.Block
+}
+
+// NewAudit returns an empty store.
+func NewAudit() *Audit { return &Audit{} }
+
+var _ audit.Store = (*Audit)(nil)
+
+// AppendAudit implements audit.Store.
+func (a *Audit) AppendAudit(ctx context.Context, now time.Time, records ...audit.Record) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return a.note(ctx, now, records)
+}
+
+// note appends records of what has happened.
+func (a *Audit) note(ctx context.Context, now time.Time, records []audit.Record) error {
+	var notes []audit.Record
+	for _, r := range records {
+		if r.Event == "" {
+			continue
+		}
+		if r.At.IsZero() {
+			r.At = audit.Time{Time: now}
+		}
+		if r.From == "" {
+			r.From = audit.From(ctx)
+		}
+		notes = append(notes, r)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.append(notes)
+}
+
+func (a *Audit) append(notes []audit.Record) error {
+	for records := range slices.Chunk(notes, audit.BlockSize) {
+		b, err := audit.Seal(a.end(), records)
+		if err != nil {
+			return err
+		}
+		a.blocks = append(a.blocks, b)
+	}
+	return nil
+}
+
+func (a *Audit) end() audit.Mark {
+	if len(a.blocks) == 0 {
+		return a.start
+	}
+	return a.blocks[len(a.blocks)-1].End()
+}
+
+// AuditBlocks implements audit.Store.
+func (a *Audit) AuditBlocks(ctx context.Context, no int64, back bool, most int) ([]audit.Block, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !back {
+		i := slices.IndexFunc(a.blocks, func(b audit.Block) bool { return b.End().No >= no })
+		if i < 0 {
+			return nil, nil
+		}
+		return slices.Clone(a.blocks[i:min(len(a.blocks), i+most)]), nil
+	}
+	var found []audit.Block
+	for _, b := range slices.Backward(a.blocks) {
+		if b.No <= no && len(found) < most {
+			found = append(found, b)
+		}
+	}
+	return found, nil
+}
+
+// AuditStart implements audit.Store.
+func (a *Audit) AuditStart(ctx context.Context) (audit.Mark, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.start, ctx.Err()
+}
+
+// AuditEnd implements audit.Store.
+func (a *Audit) AuditEnd(ctx context.Context) (audit.Mark, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.end(), ctx.Err()
+}
+
+// AuditSince implements audit.Store.
+func (a *Audit) AuditSince(ctx context.Context, at time.Time) (int64, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, b := range a.blocks {
+		if !b.At.Before(at) {
+			return b.No, ctx.Err()
+		}
+	}
+	return a.end().No + 1, ctx.Err()
+}
+
+// ForgetAudit implements audit.Store.
+func (a *Audit) ForgetAudit(ctx context.Context, now, before time.Time) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	was := a.start
+	for len(a.blocks) > 0 && a.blocks[0].At.Before(before) {
+		a.start = a.blocks[0].End()
+		a.blocks = a.blocks[1:]
+	}
+	if a.start == was {
+		return 0, nil
+	}
+	n := int(a.start.No - was.No)
+	return n, a.append([]audit.Record{audit.Forget(now, n, a.start)})
+}
