@@ -18,6 +18,8 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/httpapi"
+	"github.com/curfewhq/curfew/sqlite"
+	"github.com/curfewhq/curfew/storetest"
 )
 
 var crashRounds = flag.Int("crash.rounds", 20, "how often the crash test kills the server")
@@ -36,6 +38,7 @@ func TestCrash(t *testing.T) {
 	c.start()
 	c.check()
 	c.kill()
+	c.checkAudit()
 	t.Logf("%d sessions over %d crashes: %d live, %d ended, %d in doubt", len(c.signs), *crashRounds, c.count(live), c.count(ended), c.count(doubtful))
 }
 
@@ -115,6 +118,19 @@ func (c *crasher) kill() {
 		c.t.Error(err)
 	}
 	_ = c.cmd.Wait() // it says "killed"
+}
+
+// checkAudit looks into the database of the server that is gone: each start and each end must be in the audit log, once.
+func (c *crasher) checkAudit() {
+	c.t.Helper()
+	db, err := sqlite.Open(c.t.Context(), c.data, sqlite.Options{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	storetest.CheckAudit(c.t, db)
+	if err := db.Close(); err != nil {
+		c.t.Error(err)
+	}
 }
 
 // round checks what the last crash left, puts load on the server, and kills it.

@@ -41,6 +41,7 @@ type serveCmd struct {
 	MaxSessions  int        `default:"0" placeholder:"N" help:"How many sessions one account may have at once; 0 means any number."`
 	AtMax        string     `default:"end-oldest" enum:"end-oldest,refuse" help:"What a sign-in past --max-sessions does: end-oldest or refuse."`
 	KeepHistory  duration   `default:"90d" placeholder:"TIME" help:"How long the history of ended sessions is kept."`
+	KeepAudit    duration   `default:"365d" placeholder:"TIME" help:"How long the audit log is kept."`
 	LogLevel     string     `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	LogFormat    string     `default:"text" enum:"text,json" help:"text or json."`
 }
@@ -64,8 +65,8 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return usage(fmt.Sprintf("--listen %s must be an address and a port, such as 127.0.0.1:8080, or :8080 for all addresses", c.Listen))
 	}
-	if c.MaxAge == 0 || c.KeepHistory == 0 {
-		return usage("--max-age and --keep-history must be more than 0")
+	if c.MaxAge == 0 || c.KeepHistory == 0 || c.KeepAudit == 0 {
+		return usage("--max-age, --keep-history and --keep-audit must be more than 0")
 	}
 	c, apps, err := c.withFile()
 	if err != nil {
@@ -98,8 +99,12 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return errors.Join(err, h.Close())
 	}
+	stopAudit, err := h.keepAudit(ctx, time.Duration(c.KeepAudit), log)
+	if err != nil {
+		return errors.Join(err, h.Close())
+	}
 	err = c.serve(ctx, std.out, log, h, gates, listener)
-	return errors.Join(err, h.Close())
+	return errors.Join(err, stopAudit(), h.Close())
 }
 
 func listenError(addr string, err error) error {
