@@ -37,27 +37,27 @@ func NewClient(rt http.RoundTripper) *Client { return &Client{http: http.Client{
 
 // Session returns one's own session, which may have ended.
 func (c *Client) Session(ctx context.Context) (s Session, err error) {
-	return s, c.do(ctx, http.MethodGet, "/session", nil, &s)
+	return s, c.call(ctx, http.MethodGet, "/session", nil, &s)
 }
 
 // SignOut ends one's own session.
 func (c *Client) SignOut(ctx context.Context) error {
-	return c.do(ctx, http.MethodDelete, "/session", nil, nil)
+	return c.call(ctx, http.MethodDelete, "/session", nil, nil)
 }
 
 // Extend starts the inactivity of one's own session anew.
 func (c *Client) Extend(ctx context.Context) (s Session, err error) {
-	return s, c.do(ctx, http.MethodPost, "/session/extend", nil, &s)
+	return s, c.call(ctx, http.MethodPost, "/session/extend", nil, &s)
 }
 
 // Report says that a person did something a while ago.
 func (c *Client) Report(ctx context.Context, ago time.Duration) (s Session, err error) {
-	return s, c.do(ctx, http.MethodPost, "/session/activity", activityRequest{uint32(ago.Milliseconds())}, &s)
+	return s, c.call(ctx, http.MethodPost, "/session/activity", activityRequest{uint32(ago.Milliseconds())}, &s)
 }
 
 // Prove gives the password once more, so that for 10 minutes what is sensitive may be done in one's session.
 func (c *Client) Prove(ctx context.Context, password string) (p Proven, err error) {
-	return p, c.do(ctx, http.MethodPost, "/session/proof", Proof{password}, &p)
+	return p, c.call(ctx, http.MethodPost, "/session/proof", Proof{password}, &p)
 }
 
 // Sessions goes through all live sessions that the filter finds, in the order of their starts, which nothing moves: it meets each
@@ -74,22 +74,22 @@ func (c *Client) SessionPage(ctx context.Context, q SessionQuery) (p SessionPage
 	v := q.values()
 	set(v, "sort", q.Sort)
 	q.Paging.set(v)
-	return p, c.do(ctx, http.MethodGet, "/sessions?"+v.Encode(), nil, &p)
+	return p, c.call(ctx, http.MethodGet, "/sessions?"+v.Encode(), nil, &p)
 }
 
 // FindSession returns a session, live or ended.
 func (c *Client) FindSession(ctx context.Context, id curfew.SessionID) (s Session, err error) {
-	return s, c.do(ctx, http.MethodGet, "/sessions/"+url.PathEscape(string(id)), nil, &s)
+	return s, c.call(ctx, http.MethodGet, "/sessions/"+url.PathEscape(string(id)), nil, &s)
 }
 
 // EndSession ends a session, or does nothing if it has ended.
 func (c *Client) EndSession(ctx context.Context, id curfew.SessionID) error {
-	return c.do(ctx, http.MethodDelete, "/sessions/"+url.PathEscape(string(id)), nil, nil)
+	return c.call(ctx, http.MethodDelete, "/sessions/"+url.PathEscape(string(id)), nil, nil)
 }
 
 // End ends sessions, all that are asked for or none.
 func (c *Client) End(ctx context.Context, e End) (r EndResult, err error) {
-	return r, c.do(ctx, http.MethodPost, "/sessions/end", e, &r)
+	return r, c.call(ctx, http.MethodPost, "/sessions/end", e, &r)
 }
 
 // History goes through all ended sessions that the query finds, the latest end first.
@@ -97,29 +97,42 @@ func (c *Client) History(ctx context.Context, q HistoryQuery) iter.Seq2[Session,
 	return pages(func(cursor string) ([]Session, string, error) {
 		q.Paging, q.Format = Paging{curfew.MaxPage, cursor}, ""
 		var p HistoryPage
-		err := c.do(ctx, http.MethodGet, "/history?"+q.values().Encode(), nil, &p)
+		err := c.call(ctx, http.MethodGet, "/history?"+q.values().Encode(), nil, &p)
 		return p.Sessions, p.NextCursor, err
 	})
 }
 
+// Export writes all ended sessions that the query finds, as CSV or, line by line, as JSON: q.Format is "csv" or "ndjson".
+func (c *Client) Export(ctx context.Context, q HistoryQuery, to io.Writer) error {
+	resp, err := c.send(ctx, http.MethodGet, "/history?"+q.values().Encode(), nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(to, resp.Body); err != nil {
+		return fmt.Errorf("read the server's answer: %w", err)
+	}
+	return nil
+}
+
 // Account returns one's own account.
 func (c *Client) Account(ctx context.Context) (u User, err error) {
-	return u, c.do(ctx, http.MethodGet, "/account", nil, &u)
+	return u, c.call(ctx, http.MethodGet, "/account", nil, &u)
 }
 
 // UpdateAccount changes one's own account.
 func (c *Client) UpdateAccount(ctx context.Context, ch AccountChange) (u User, err error) {
-	return u, c.do(ctx, http.MethodPut, "/account", ch, &u)
+	return u, c.call(ctx, http.MethodPut, "/account", ch, &u)
 }
 
 // SetLifetime sets the Token Lifetime of one's own sessions.
 func (c *Client) SetLifetime(ctx context.Context, d time.Duration) error {
-	return c.do(ctx, http.MethodPut, "/account/lifetime", Lifetime{inSeconds(d)}, nil)
+	return c.call(ctx, http.MethodPut, "/account/lifetime", Lifetime{inSeconds(d)}, nil)
 }
 
 // ChangePassword changes one's own password.
 func (c *Client) ChangePassword(ctx context.Context, p PasswordChange) (e Ended, err error) {
-	return e, c.do(ctx, http.MethodPut, "/account/password", p, &e)
+	return e, c.call(ctx, http.MethodPut, "/account/password", p, &e)
 }
 
 // Users goes through all accounts, by name.
@@ -128,7 +141,7 @@ func (c *Client) Users(ctx context.Context) iter.Seq2[User, error] {
 		v := url.Values{}
 		Paging{curfew.MaxPage, cursor}.set(v)
 		var p UserPage
-		err := c.do(ctx, http.MethodGet, "/users?"+v.Encode(), nil, &p)
+		err := c.call(ctx, http.MethodGet, "/users?"+v.Encode(), nil, &p)
 		return p.Users, p.NextCursor, err
 	})
 }
@@ -136,7 +149,7 @@ func (c *Client) Users(ctx context.Context) iter.Seq2[User, error] {
 // UserNamed returns the account with the user name.
 func (c *Client) UserNamed(ctx context.Context, name string) (User, error) {
 	var p UserPage
-	err := c.do(ctx, http.MethodGet, "/users?"+url.Values{"username": {name}}.Encode(), nil, &p)
+	err := c.call(ctx, http.MethodGet, "/users?"+url.Values{"username": {name}}.Encode(), nil, &p)
 	if err != nil {
 		return User{}, err
 	}
@@ -148,42 +161,42 @@ func (c *Client) UserNamed(ctx context.Context, name string) (User, error) {
 
 // User returns an account.
 func (c *Client) User(ctx context.Context, id curfew.UserID) (u User, err error) {
-	return u, c.do(ctx, http.MethodGet, userPath(id), nil, &u)
+	return u, c.call(ctx, http.MethodGet, userPath(id), nil, &u)
 }
 
 // AddUser makes an account.
 func (c *Client) AddUser(ctx context.Context, n NewUser) (u User, err error) {
-	return u, c.do(ctx, http.MethodPost, "/users", n, &u)
+	return u, c.call(ctx, http.MethodPost, "/users", n, &u)
 }
 
 // UpdateUser changes an account and its live sessions.
 func (c *Client) UpdateUser(ctx context.Context, id curfew.UserID, ch UserChange) (u User, err error) {
-	return u, c.do(ctx, http.MethodPatch, userPath(id), ch, &u)
+	return u, c.call(ctx, http.MethodPatch, userPath(id), ch, &u)
 }
 
 // SetPassword gives an account a new password and ends its sessions.
 func (c *Client) SetPassword(ctx context.Context, id curfew.UserID, password string) error {
-	return c.do(ctx, http.MethodPut, userPath(id)+"/password", NewPassword{password}, nil)
+	return c.call(ctx, http.MethodPut, userPath(id)+"/password", NewPassword{password}, nil)
 }
 
 // EndUserSessions ends all sessions of an account, but the one in which it is asked.
 func (c *Client) EndUserSessions(ctx context.Context, id curfew.UserID) (e Ended, err error) {
-	return e, c.do(ctx, http.MethodDelete, userPath(id)+"/sessions", nil, &e)
+	return e, c.call(ctx, http.MethodDelete, userPath(id)+"/sessions", nil, &e)
 }
 
 // Unlock empties an account's counters of failed sign-ins.
 func (c *Client) Unlock(ctx context.Context, id curfew.UserID) (u Unlock, err error) {
-	return u, c.do(ctx, http.MethodPost, userPath(id)+"/unlock", nil, &u)
+	return u, c.call(ctx, http.MethodPost, userPath(id)+"/unlock", nil, &u)
 }
 
 // DeleteUser deletes an account and ends its sessions.
 func (c *Client) DeleteUser(ctx context.Context, id curfew.UserID) error {
-	return c.do(ctx, http.MethodDelete, userPath(id), nil, nil)
+	return c.call(ctx, http.MethodDelete, userPath(id), nil, nil)
 }
 
 // Status asks which server answers. Only who runs the machine may.
 func (c *Client) Status(ctx context.Context) (s Status, err error) {
-	return s, c.do(ctx, http.MethodGet, "/status", nil, &s)
+	return s, c.call(ctx, http.MethodGet, "/status", nil, &s)
 }
 
 func userPath(id curfew.UserID) string { return "/users/" + url.PathEscape(string(id)) }
@@ -251,8 +264,8 @@ func pages[T any](get func(cursor string) ([]T, string, error)) iter.Seq2[T, err
 	}
 }
 
-// do sends one request, with body as JSON if there is one, and reads the answer into the value, if there is one.
-func (c *Client) do(ctx context.Context, method, path string, body, into any) error {
+// call makes a call, with body as JSON if there is one, and reads the answer into the value, if there is one.
+func (c *Client) call(ctx context.Context, method, path string, body, into any) error {
 	resp, err := c.send(ctx, method, path, body)
 	if err != nil {
 		return err
@@ -267,12 +280,16 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 	return nil
 }
 
-// send sends one request, and returns the answer unless it is an error.
 func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	req, err := c.request(ctx, method, path, body)
 	if err != nil {
 		return nil, err
 	}
+	return c.do(req)
+}
+
+// do sends a request, and returns the answer unless it is an error.
+func (c *Client) do(req *http.Request) (*http.Response, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("ask the server: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -298,5 +299,149 @@ func TestControlUnlock(t *testing.T) {
 		}
 		_, err = c.Unlock(k.t.Context(), "nobody")
 		wantCode(t, err, curfew.CodeNotFound)
+	})
+}
+
+// remote is a client of the API of people in their sessions, over HTTP.
+func (k *kit) remote(token curfew.Token) *httpapi.Client {
+	server := httptest.NewServer(k.api)
+	k.t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	c := httpapi.NewClient(http.DefaultTransport)
+	c.Server = server.URL + "/"
+	c.Authorize = func(r *http.Request) { r.AddCookie(&http.Cookie{Name: curfew.PlainCookie, Value: token.Reveal()}) }
+	return c
+}
+
+func TestClientOfPeople(t *testing.T) {
+	k := newKit(t)
+	defer k.close()
+	k.user("amara", account.Admin)
+	k.user("arslan", account.User)
+	own, token := k.signIn("amara")
+	ctx, c := t.Context(), k.remote(token)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := c.Session(ctx)
+	if must(err); s.ID != own.ID || !s.Current {
+		t.Errorf("own session: %+v", s)
+	}
+	_, err = c.Extend(ctx)
+	must(err)
+	_, err = c.Report(ctx, time.Second)
+	must(err)
+	_, err = c.Prove(ctx, password)
+	must(err)
+	_, err = c.Prove(ctx, "wrong")
+	wantCode(t, err, curfew.CodeDenied, "current_password")
+	u, err := c.UpdateAccount(ctx, httpapi.AccountChange{FullName: "Amara Okafor", LifetimeSeconds: 900})
+	if must(err); u.FullName != "Amara Okafor" || u.LifetimeSeconds != 900 {
+		t.Errorf("changed: %+v", u)
+	}
+	must(c.SetLifetime(ctx, time.Minute))
+	if u, err = c.Account(ctx); err != nil || u.LifetimeSeconds != 60 {
+		t.Errorf("account: %+v, %v", u, err)
+	}
+	wantCode(t, c.SetLifetime(ctx, time.Second), curfew.CodeInvalid, "seconds")
+
+	other, _ := k.signIn("arslan")
+	if s, err = c.FindSession(ctx, other.ID); err != nil || s.Username != "arslan" {
+		t.Errorf("found %+v, %v", s, err)
+	}
+	p, err := c.SessionPage(ctx, httpapi.SessionQuery{Filter: httpapi.Filter{User: "arslan", StartedAfter: time.Now().Add(-time.Hour)}, Sort: "-started"})
+	if must(err); p.Count != 1 || len(p.Sessions) != 1 {
+		t.Errorf("page: %+v", p)
+	}
+	wantCode(t, c.EndSession(ctx, own.ID), curfew.CodeConflict)
+	must(c.EndSession(ctx, other.ID))
+	k.signIn("arslan")
+	e, err := c.EndUserSessions(ctx, other.User.ID)
+	if must(err); e.Count != 1 {
+		t.Errorf("%d sessions ended", e.Count)
+	}
+	n := 0
+	for s, err := range c.History(ctx, httpapi.HistoryQuery{Actor: "amara", Reason: "terminated"}) {
+		if must(err); s.Username == "arslan" && s.EndedBy == "amara" {
+			n++
+		}
+	}
+	var lines strings.Builder
+	must(c.Export(ctx, httpapi.HistoryQuery{Format: "csv"}, &lines))
+	if n != 2 || strings.Count(lines.String(), "\r\n") != 3 {
+		t.Errorf("history: %d, %s", n, &lines)
+	}
+	_, err = c.ChangePassword(ctx, httpapi.PasswordChange{CurrentPassword: password, Password: "another long password"})
+	must(err)
+	_, err = c.Status(ctx)
+	wantCode(t, err, curfew.CodeInternal) // only who runs the machine has it
+	must(c.SignOut(ctx))
+	_, err = c.Account(ctx)
+	wantCode(t, err, curfew.CodeEnded)
+}
+
+func TestClientWatches(t *testing.T) {
+	k := newKit(t)
+	defer k.close()
+	k.user("amara", account.Admin)
+	k.user("arslan", account.User)
+	_, token := k.signIn("amara")
+	c := k.remote(token)
+	var last string
+	for e, err := range c.Watch(t.Context(), "") {
+		if err != nil || !e.Reset {
+			t.Fatalf("%+v, %v", e, err)
+		}
+		last = e.ID
+		break
+	}
+	first, _ := k.signIn("arslan")
+	if _, err := k.sessions.End(t.Context(), first.ID, curfew.Ending{Reason: curfew.ReasonTerminated}); err != nil {
+		t.Fatal(err)
+	}
+	want := []curfew.EventKind{curfew.EventStarted, curfew.EventEnded}
+	for e, err := range c.Watch(t.Context(), last) {
+		if err != nil || e.Kind != want[0] || e.Session.ID != first.ID {
+			t.Fatalf("%+v, %v; want %s", e, err, want[0])
+		}
+		if want = want[1:]; len(want) == 0 {
+			break
+		}
+	}
+	var err error
+	close(k.stopping)
+	for _, err = range c.Watch(t.Context(), "") {
+	}
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("the end of the stream: %v", err)
+	}
+}
+
+func TestClientIsToldOfProof(t *testing.T) {
+	run(t, func(k *kit) {
+		k.user("amara", account.Admin)
+		_, token := k.signIn("amara")
+		c := httpapi.NewClient(httpapi.HandlerTransport(k.api))
+		c.Authorize = func(r *http.Request) { r.AddCookie(&http.Cookie{Name: curfew.PlainCookie, Value: token.Reveal()}) }
+		for range 3 {
+			time.Sleep(4 * time.Minute)
+			if _, err := c.Extend(k.t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := c.End(k.t.Context(), httpapi.End{Others: true}); !errors.Is(err, httpapi.ErrProofNeeded) {
+			t.Errorf("%v", err)
+		}
+		if _, err := c.Prove(k.t.Context(), password); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.End(k.t.Context(), httpapi.End{Others: true}); err != nil {
+			t.Error(err)
+		}
 	})
 }
