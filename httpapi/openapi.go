@@ -27,9 +27,10 @@ func (a *api) config() huma.Config {
 					"session": {Type: "apiKey", In: "cookie", Name: curfew.SecureCookie, Description: "The cookie of a session, as signing in sets it. Over plain HTTP its name is " + curfew.PlainCookie + "."},
 				},
 			},
-			Servers: []*huma.Server{{URL: "{curfew}", Variables: map[string]*huma.ServerVariable{
-				"curfew": {Default: "http://127.0.0.1:8080", Description: "Where Curfew is. Below a path of its own on an app's host that path is part of it: https://app.example.com/.curfew"},
-			}}},
+			Servers: []*huma.Server{{
+				URL:         "http://127.0.0.1:8080",
+				Description: "Where Curfew is. On a host of an app its path there is part of it: https://app.example.com/.curfew",
+			}},
 			Security: []map[string][]string{{"session": {}}},
 			Tags: []*huma.Tag{
 				{Name: "session", Description: "Your own session"},
