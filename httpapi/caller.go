@@ -75,7 +75,8 @@ func (a *api) owner(ctx context.Context, s curfew.Session, err error) (caller, e
 	who := caller{
 		session: s, actor: curfew.Actor{User: s.User.ID, Name: s.User.Name, Session: s.ID}, name: string(s.ID), again: a.check,
 	}
-	if a.Accounts == nil {
+	if a.Accounts == nil { // they are kept elsewhere
+		who.account = account.Account{ID: s.User.ID, Name: s.User.Name}
 		return who, nil
 	}
 	who.account, err = a.Accounts.Get(ctx, s.User.ID)

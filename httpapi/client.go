@@ -340,6 +340,9 @@ func readProblem(resp *http.Response) error {
 		return ErrProofNeeded
 	}
 	if p.Code == "" {
+		p.Code = misuses[resp.StatusCode]
+	}
+	if p.Code == "" {
 		p.Code = curfew.CodeInternal
 	}
 	e := &curfew.Error{Code: p.Code, Message: p.Detail}
@@ -350,4 +353,12 @@ func readProblem(resp *http.Response) error {
 		e.RetryAfter = time.Duration(s) * time.Second
 	}
 	return e
+}
+
+// misuses are the codes of answers that have none.
+var misuses = map[int]curfew.Code{
+	http.StatusBadRequest:            curfew.CodeInvalid,
+	http.StatusUnauthorized:          curfew.CodeDenied,
+	http.StatusNotFound:              curfew.CodeNotFound,
+	http.StatusRequestEntityTooLarge: curfew.CodeInvalid,
 }

@@ -46,7 +46,7 @@ func runControl(t *testing.T, f func(*testing.T, *kit, *httpapi.Client)) {
 	})
 }
 
-// control is the control API; what it answers is kept too.
+// control is the API of who runs the machine; what it answers is kept too.
 func (k *kit) control() http.Handler {
 	h := httpapi.NewControl(httpapi.ControlOptions{Sessions: k.sessions, Accounts: k.accounts, Status: status})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -379,7 +379,7 @@ func TestClientOfPeople(t *testing.T) {
 	_, err = c.ChangePassword(ctx, httpapi.PasswordChange{CurrentPassword: password, Password: "another long password"})
 	must(err)
 	_, err = c.Status(ctx)
-	wantCode(t, err, curfew.CodeInternal) // only who runs the machine has it
+	wantCode(t, err, curfew.CodeNotFound) // only who runs the machine has it
 	must(c.SignOut(ctx))
 	_, err = c.Account(ctx)
 	wantCode(t, err, curfew.CodeEnded)

@@ -32,6 +32,12 @@ func TestAccountsElsewhere(t *testing.T) {
 				t.Errorf("%s: %d %s", path, status, got)
 			}
 		}
+		if _, _, err := k.sessions.Start(t.Context(), curfew.Start{User: curfew.User{ID: "1", Name: "amara"}, Lifetime: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		if count(events.heard(), hint) != 1 {
+			t.Error("the stream does not tell of another session of the user")
+		}
 		if status, got := k.call("PUT", "/api/v1/account/lifetime", `{"lifetime_seconds":90}`, token); status != http.StatusNotFound {
 			t.Errorf("the lifetime of an account kept elsewhere: %d %s", status, got)
 		}

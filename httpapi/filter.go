@@ -162,29 +162,31 @@ const (
 // page returns at most limit sessions that pass, in the order, from the cursor on. It may be fewer though there are more, of
 // which next then tells: it reads no more than maxPages pages.
 func (a *api) page(ctx context.Context, s sieve, sort curfew.Sort, desc bool, from curfew.Cursor, limit int) (found []curfew.Session, next *curfew.Cursor, err error) {
-	q := s.query(sort, desc)
-	if q.Cursor, next = from, &from; s.isPlain() {
-		q.Limit = limit
-	}
-	for range maxPages {
-		page, some, err := a.sieved(ctx, s, q)
-		if err == nil && len(found)+len(some) > limit { // all of this page may be too many, so take one in which all would fit
-			q.Limit = limit - len(found)
-			page, some, err = a.sieved(ctx, s, q)
-		}
+	next = &from
+	for n := 0; n < maxPages && next != nil && len(found) < limit; n++ {
+		q := s.query(sort, desc)
+		q.Cursor = *next
+		page, some, err := a.fitting(ctx, s, q, limit-len(found))
 		if err != nil {
 			return nil, nil, err
 		}
 		found, next = append(found, some...), page.Next
-		if next == nil || len(found) == limit || s.isPlain() || s.isOver(page, q, a.Sessions.Now()) {
-			break
+		if s.isOver(page, q, a.Sessions.Now()) {
+			next = nil
 		}
-		q.Cursor = *next
-	}
-	if next != nil && next.ID == "" && next.Key == "" {
-		next = nil
 	}
 	return found, next, nil
+}
+
+// fitting returns a page of which at most room sessions pass, the largest that surely is one.
+func (a *api) fitting(ctx context.Context, s sieve, q curfew.Query, room int) (curfew.Page, []curfew.Session, error) {
+	if !s.isPlain() {
+		if page, some, err := a.sieved(ctx, s, q); err != nil || len(some) <= room {
+			return page, some, err
+		}
+	}
+	q.Limit = room
+	return a.sieved(ctx, s, q)
 }
 
 func (s sieve) isOver(page curfew.Page, q curfew.Query, now time.Time) bool {

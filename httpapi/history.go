@@ -91,28 +91,19 @@ func (s pastSieve) of(page curfew.HistoryPage) (some []curfew.Ended) {
 
 // historyPage answers with a page of what passes. As with live sessions it may be short though more follows.
 func (a *api) historyPage(w http.ResponseWriter, c *call, s pastSieve, q curfew.HistoryQuery, limit int) error {
-	answer := HistoryPage{Sessions: []Session{}}
-	if s.isPlain() {
-		q.Limit = limit
-	}
-	for range maxPages {
-		page, err := a.Sessions.History(c.Context(), q)
-		if err == nil && len(answer.Sessions)+len(s.of(page)) > limit {
-			q.Limit = limit - len(answer.Sessions)
-			page, err = a.Sessions.History(c.Context(), q)
-		}
+	answer, next := HistoryPage{Sessions: []Session{}}, &q.Cursor
+	for n := 0; n < maxPages && next != nil && len(answer.Sessions) < limit; n++ {
+		q.Cursor = *next
+		page, some, err := a.fittingPast(c, s, q, limit-len(answer.Sessions))
 		if err != nil {
 			return err
 		}
-		for _, e := range s.of(page) {
+		for _, e := range some {
 			answer.Sessions = append(answer.Sessions, a.past(c, e))
 		}
-		answer.NextCursor = formatCursor(page.Next)
-		if page.Next == nil || len(answer.Sessions) == limit || s.isPlain() {
-			break
-		}
-		q.Cursor = *page.Next
+		next = page.Next
 	}
+	answer.NextCursor = formatCursor(next)
 	text, err := encode(answer)
 	if err != nil {
 		return err
@@ -120,6 +111,19 @@ func (a *api) historyPage(w http.ResponseWriter, c *call, s pastSieve, q curfew.
 	w.Header().Set("Content-Type", jsonType)
 	w.Write(text) // a client that has gone is not our concern
 	return nil
+}
+
+// fittingPast is as api.fitting, for history.
+func (a *api) fittingPast(c *call, s pastSieve, q curfew.HistoryQuery, room int) (curfew.HistoryPage, []curfew.Ended, error) {
+	if !s.isPlain() {
+		page, err := a.Sessions.History(c.Context(), q)
+		if some := s.of(page); err != nil || len(some) <= room {
+			return page, some, err
+		}
+	}
+	q.Limit = room
+	page, err := a.Sessions.History(c.Context(), q)
+	return page, s.of(page), err
 }
 
 func (a *api) past(c *call, e curfew.Ended) Session {

@@ -52,8 +52,7 @@ func (a *api) config() huma.Config {
 
 const apiText = `Who is signed in, until when, and no longer: sessions, their history and accounts.
 
-All times are RFC 3339 in UTC with milliseconds. Errors are problem documents (RFC 9457), with a code for programs. Lists come in pages:
-give next_cursor back as cursor.
+All times are RFC 3339 in UTC with milliseconds. Errors are problem documents (RFC 9457), with a code for programs. Lists come in pages: give next_cursor back as cursor.
 
 docs/api.md says who may do what, and what may be repeated safely.`
 

@@ -184,3 +184,53 @@ func TestWatchFollowsTheRole(t *testing.T) {
 		s.expect()
 	})
 }
+
+// While sessions start and end on all sides, a client whose stream breaks again and again is told of each once.
+func TestWatchLosesNothing(t *testing.T) {
+	run(t, func(k *kit) {
+		arslan := k.user("arslan", account.User)
+		k.user("amara", account.Admin)
+		_, token := k.signIn("amara")
+		s := k.watch(token, "")
+		last := s.expect("reset")
+		s.close()
+		const sides, each = 4, 100
+		for side := range sides {
+			go func() {
+				for range each {
+					time.Sleep(time.Duration(side+1) * time.Millisecond)
+					started, _, err := k.sessions.Start(k.t.Context(), curfew.Start{User: curfew.User{ID: arslan.ID, Name: "arslan"}, Lifetime: time.Hour})
+					if err == nil {
+						_, err = k.sessions.End(k.t.Context(), started.ID, curfew.Ending{Reason: curfew.ReasonTerminated})
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			}()
+		}
+		times := map[string]int{}
+		for round := range 150 {
+			s := k.watch(token, last)
+			time.Sleep(time.Duration(round%7) * time.Millisecond)
+			events, place := told(s.heard())
+			for _, e := range events {
+				times[e]++
+			}
+			if s.close(); place != "" {
+				last = place
+			}
+			time.Sleep(time.Duration(round%3) * time.Millisecond)
+		}
+		kinds := map[string]int{}
+		for event, n := range times {
+			kind, _, _ := strings.Cut(event, " ")
+			if kinds[kind]++; n != 1 {
+				t.Errorf("%s was told %d times", event, n)
+			}
+		}
+		if kinds["started"] != sides*each || kinds["ended"] != sides*each || kinds["reset"] != 0 {
+			t.Errorf("told %v, want %d of each", kinds, sides*each)
+		}
+	})
+}
