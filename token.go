@@ -16,10 +16,12 @@ import (
 // A token reads cft_ and 48 characters of base64url: 32 random bytes and their CRC-32. Prefix and checksum let
 // scanners find a leaked one, and let strangers' inventions be refused without asking the store.
 const (
-	tokenPrefix = "cft_"
 	tokenRandom = 32
-	tokenLen    = len(tokenPrefix) + (tokenRandom+4)/3*4
+	tokenLen    = len(TokenPrefix) + (tokenRandom+4)/3*4
 )
+
+// TokenPrefix is how tokens begin.
+const TokenPrefix = "cft_"
 
 // Token is the secret by which a client proves its session. It formats, logs and encodes as "[token]"; only Reveal
 // gives it away, and the only place for that is a Set-Cookie header. The zero Token is nobody's.
@@ -72,11 +74,11 @@ func checksum(b []byte) uint32 {
 // ParseToken returns the token that s spells, and whether s is well formed. It says nothing about whether a
 // session has it.
 func ParseToken(s string) (Token, bool) {
-	if len(s) != tokenLen || !strings.HasPrefix(s, tokenPrefix) {
+	if len(s) != tokenLen || !strings.HasPrefix(s, TokenPrefix) {
 		return Token{}, false
 	}
-	var text [tokenLen - len(tokenPrefix)]byte // on the stack, where a conversion of s would not be
-	copy(text[:], s[len(tokenPrefix):])
+	var text [tokenLen - len(TokenPrefix)]byte // on the stack, where a conversion of s would not be
+	copy(text[:], s[len(TokenPrefix):])
 	var b tokenBytes
 	n, err := tokenEncoding.Decode(b[:], text[:])
 	if err != nil || n != len(b) || binary.BigEndian.Uint32(b[tokenRandom:]) != checksum(b[:tokenRandom]) {
@@ -89,8 +91,8 @@ func ParseToken(s string) (Token, bool) {
 func (t Token) text() (text [tokenLen]byte) {
 	b := t.masked
 	b.flip()
-	copy(text[:], tokenPrefix)
-	tokenEncoding.Encode(text[len(tokenPrefix):], b[:])
+	copy(text[:], TokenPrefix)
+	tokenEncoding.Encode(text[len(TokenPrefix):], b[:])
 	return text
 }
 

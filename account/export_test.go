@@ -38,4 +38,4 @@ func NewCached(store Store, size int) Cached { return Cached{newCachedStore(stor
 func (c Cached) Get(ctx context.Context, id curfew.UserID) (Account, error) { return c.get(ctx, id) }
 
 // Len is how many accounts are kept.
-func (c Cached) Len() int { return len(c.accounts) }
+func (c Cached) Len() int { return len(c.accounts.kept) }

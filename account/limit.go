@@ -176,16 +176,21 @@ func (s *Service) take(ctx context.Context, t *try) error {
 	}
 	return s.limit(ctx, keys, func(now time.Time, at values) error {
 		t.counted = t.counters(at)
-		var longest time.Duration
-		for _, c := range t.counted {
-			next, wait := c.take(now, at[c.key])
-			at[c.key], longest = next, max(longest, wait)
-		}
-		if longest > 0 {
-			return limited(longest)
-		}
-		return nil
+		return takeSlots(t.counted, now, at)
 	})
+}
+
+// takeSlots counts one more in each counter, or returns an error with CodeLimited, and then nothing may be counted.
+func takeSlots(counters []counter, now time.Time, at values) error {
+	var longest time.Duration
+	for _, c := range counters {
+		next, wait := c.take(now, at[c.key])
+		at[c.key], longest = next, max(longest, wait)
+	}
+	if longest > 0 {
+		return limited(longest)
+	}
+	return nil
 }
 
 // giveBack gives the try's slots back. If it was by the owner, source and device are known from now on.

@@ -32,6 +32,23 @@ func difference(was, is Account) (changes []audit.Change) {
 	return changes
 }
 
+// noteOfKey returns the audit record of something that was done to an API key.
+func noteOfKey(event audit.Event, by curfew.Actor, owner Account, k Key) audit.Record {
+	note := noteOf(event, by, owner)
+	note.Key, note.Note = string(k.ID), k.Name
+	if event == audit.KeyCreated {
+		note.Changes = []audit.Change{{Field: "role", To: string(k.Role)}, {Field: "expires_at", To: expiry(k)}}
+	}
+	return note
+}
+
+func expiry(k Key) string {
+	if k.ExpiresAt.IsZero() {
+		return "never"
+	}
+	return k.ExpiresAt.UTC().Format(time.RFC3339)
+}
+
 func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
 
 // refused notes in log and audit log that a password was not taken. A name that no account has stays out of both: it may be a
@@ -43,16 +60,30 @@ func (s *Service) refused(ctx context.Context, event audit.Event, name, origin s
 		user, note.User = acc.Name, party(acc.Account)
 	}
 	s.log.Warn("sign-in refused", "user", user, "origin", origin, "code", curfew.ErrorCode(err))
+	s.noteRefusal(ctx, note, err)
+}
+
+// refusedKey is refused for an API key, of an account if it is known.
+func (s *Service) refusedKey(ctx context.Context, key Key, owner Account, origin string, err error) {
+	note := audit.Record{Event: audit.SignInFailed, Outcome: audit.Refused, From: origin, Reason: string(curfew.ErrorCode(err)), Key: string(key.ID), Note: "API key"}
+	if owner.ID != "" {
+		note.User = party(owner)
+	}
+	s.log.Warn("API key refused", "key", key.ID, "origin", origin, "code", curfew.ErrorCode(err))
+	s.noteRefusal(ctx, note, err)
+}
+
+func (s *Service) noteRefusal(ctx context.Context, note audit.Record, err error) {
 	now := s.sessions.Now()
 	if curfew.ErrorCode(err) == curfew.CodeLimited {
-		if note.Event = audit.SignInLimited; !s.limited.now(origin, now) {
+		if note.Event = audit.SignInLimited; !s.limited.now(note.From, now) {
 			return
 		}
 	}
 	ctx, cancel := detach(ctx)
 	defer cancel()
 	if err := s.store.AppendAudit(ctx, now, note); err != nil {
-		s.log.Error("a refused sign-in is missing from the audit log", "user", user, "origin", origin, "err", err)
+		s.log.Error("a refused sign-in is missing from the audit log", "origin", note.From, "err", err)
 	}
 }
 

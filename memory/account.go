@@ -22,6 +22,7 @@ type Accounts struct {
 	byName map[string]account.Stored
 	names  map[curfew.UserID]string
 	limits map[string]time.Time
+	keys   map[curfew.TokenHash]account.Key
 }
 
 // NewAccounts returns an empty store.
@@ -31,6 +32,7 @@ func NewAccounts() *Accounts {
 		byName: map[string]account.Stored{},
 		names:  map[curfew.UserID]string{},
 		limits: map[string]time.Time{},
+		keys:   map[curfew.TokenHash]account.Key{},
 	}
 }
 
@@ -179,6 +181,7 @@ func (s *Accounts) DeleteAccount(ctx context.Context, now time.Time, id curfew.U
 	}
 	delete(s.byName, a.Name)
 	delete(s.names, id)
+	maps.DeleteFunc(s.keys, func(_ curfew.TokenHash, k account.Key) bool { return k.Owner == id })
 	return s.note(ctx, now, notes)
 }
 

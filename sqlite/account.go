@@ -18,10 +18,9 @@ var _ account.Store = (*DB)(nil)
 const accountColumns = "id, name, full_name, role, lifetime, enabled, created_at, password_changed_at, last_sign_in, password_hash"
 
 func accountValues(a account.Stored) []any {
-	last := sql.NullInt64{Int64: milli(a.LastSignIn), Valid: !a.LastSignIn.IsZero()}
 	return []any{
 		string(a.ID), a.Name, a.FullName, string(a.Role), a.Lifetime.Milliseconds(), a.Enabled,
-		milli(a.CreatedAt), milli(a.PasswordChangedAt), last, a.PasswordHash,
+		milli(a.CreatedAt), milli(a.PasswordChangedAt), nullable(a.LastSignIn), a.PasswordHash,
 	}
 }
 
@@ -38,10 +37,7 @@ func scanAccount(row scanner) (account.Stored, error) {
 		return account.Stored{}, err
 	}
 	a.Lifetime = time.Duration(lifetime) * time.Millisecond
-	a.CreatedAt, a.PasswordChangedAt = fromMilli(created), fromMilli(changed)
-	if last.Valid {
-		a.LastSignIn = fromMilli(last.Int64)
-	}
+	a.CreatedAt, a.PasswordChangedAt, a.LastSignIn = fromMilli(created), fromMilli(changed), fromNullable(last)
 	return a, nil
 }
 

@@ -151,7 +151,7 @@ func prepare(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	// Whatever the version says, what every query needs must be there.
-	if _, err := db.ExecContext(ctx, "SELECT 1 FROM session, history, person_word, device_word, total, clock, account, audit, audit_start LIMIT 0"); err != nil {
+	if _, err := db.ExecContext(ctx, "SELECT 1 FROM session, history, person_word, device_word, total, clock, account, api_key, audit, audit_start LIMIT 0"); err != nil {
 		return damaged(err)
 	}
 	var journal string

@@ -38,6 +38,13 @@ func RunAccounts(t *testing.T, open func(t *testing.T) account.Store) {
 		{"LimitRace", testLimitRace},
 		{"DropLimits", testDropLimits},
 		{"Cancelled", testAccountCancelled},
+		{"KeyFind", testKeyFind},
+		{"KeyTaken", testKeyTaken},
+		{"KeyMost", testKeyMost},
+		{"KeyTouch", testKeyTouch},
+		{"KeyDelete", testKeyDelete},
+		{"KeysGoWithAccount", testKeysGoWithAccount},
+		{"KeyCancelled", testKeyCancelled},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })

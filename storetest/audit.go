@@ -280,7 +280,7 @@ func testAuditForget(t *testing.T, s AuditedStore) {
 // testAuditOfAccounts has each change of accounts, made or refused.
 func testAuditOfAccounts(t *testing.T, s AuditedStore) {
 	amara, wrong := sampleAccount("amara", account.Admin), errors.New("wrong")
-	ctx, id := from(t, "192.0.2.1"), amara.ID
+	ctx, id, key := from(t, "192.0.2.1"), amara.ID, sampleKey("amara", "backup")
 	change := func(err error) func(*account.Stored) error { return func(*account.Stored) error { return err } }
 	limit := func(err error) func([]time.Time) ([]time.Time, error) {
 		return func(at []time.Time) ([]time.Time, error) { return at, err }
@@ -301,6 +301,11 @@ func testAuditOfAccounts(t *testing.T, s AuditedStore) {
 		{"update of nobody", func() error { return update("nobody", nil) }, ""},
 		{"limit", func() error { return s.Limit(ctx, T0, []string{"k"}, limit(nil), note(audit.Unlocked, "amara")) }, audit.Unlocked},
 		{"limit, refused", func() error { return s.Limit(ctx, T0, []string{"k"}, limit(wrong), note(audit.Unlocked, "amara")) }, ""},
+		{"insert a key", func() error { return s.InsertKey(ctx, T0, key, 1, note(audit.KeyCreated, "amara")) }, audit.KeyCreated},
+		{"insert it again", func() error { return s.InsertKey(ctx, T0, key, 1, note(audit.KeyCreated, "amara")) }, ""},
+		{"delete somebody else's key", func() error { return s.DeleteKey(ctx, T0, "nobody", key.ID, note(audit.KeyRevoked, "amara")) }, ""},
+		{"delete the key", func() error { return s.DeleteKey(ctx, T0, id, key.ID, note(audit.KeyRevoked, "amara")) }, audit.KeyRevoked},
+		{"delete it again", func() error { return s.DeleteKey(ctx, T0, id, key.ID, note(audit.KeyRevoked, "amara")) }, ""},
 		{"delete the last admin", func() error { return s.DeleteAccount(ctx, T0, id, note(audit.AccountDeleted, "amara")) }, ""},
 		{"insert another", func() error {
 			return s.InsertAccount(ctx, T0, sampleAccount("mia", account.Admin), false, note(audit.AccountCreated, "mia"))
