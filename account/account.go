@@ -30,6 +30,9 @@ func (r Role) SeesAll() bool { return r == Admin || r == Auditor }
 // Manages reports whether the role ends others' sessions and changes others' accounts.
 func (r Role) Manages() bool { return r == Admin }
 
+// Covers reports whether the role may do all that another may.
+func (r Role) Covers(o Role) bool { return !r.below(o) }
+
 // below reports whether the role may do less than another.
 func (r Role) below(o Role) bool { return slices.Index(Roles, r) > slices.Index(Roles, o) }
 

@@ -97,7 +97,7 @@ func (n NewKey) check(owner Account) (NewKey, error) {
 	switch {
 	case !slices.Contains(Roles, n.Role):
 		return n, invalid("role", "must be admin, auditor or user")
-	case owner.Role.below(n.Role):
+	case !owner.Role.Covers(n.Role):
 		return n, invalid("role", "must be at most the owner's, which is "+string(owner.Role))
 	case n.Forever && n.Life != 0:
 		return n, invalid("expires", "must be either a time or never")

@@ -18,6 +18,7 @@ type accountPage struct {
 	MaxAge    string
 	EndOthers bool
 	Errors    fieldErrors
+	Keys      []keyRow
 	Rows      []row
 	Links     links
 }
@@ -40,6 +41,10 @@ func (c *console) newAccountPage(r *request) (*accountPage, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys, err := c.keyRows(r, r.account.ID, "/account")
+	if err != nil {
+		return nil, err
+	}
 	p := &accountPage{
 		frame:    frame{Title: "Account", Nav: "account"},
 		Username: r.account.Name,
@@ -48,6 +53,7 @@ func (c *console) newAccountPage(r *request) (*accountPage, error) {
 		Changed:  r.clock.stamp(r.account.PasswordChangedAt),
 		Lifetime: Words(r.account.Lifetime),
 		MaxAge:   Words(c.Sessions.Policy().MaxAge),
+		Keys:     keys,
 		Rows:     r.rows(page.Records),
 		Links:    pageLinks(&url.URL{Path: "/account", RawQuery: r.URL.RawQuery}, page.Prev, page.Next),
 	}

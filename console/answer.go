@@ -26,6 +26,7 @@ type answer struct {
 	device     *account.Device // likewise
 	signedOut  bool            // take the token away, and what the browser has cached
 	cookie     *http.Cookie
+	changed    bool   // the page behind the dialog is to look again
 	formTo     string // another origin to which the page's forms may lead; empty: none
 	retryAfter time.Duration
 }
@@ -109,6 +110,9 @@ func (c *console) write(w http.ResponseWriter, r *request, a answer) error {
 		w.Header().Set("Content-Security-Policy", strings.Replace(contentPolicy, "form-action 'self'", "form-action 'self' "+a.formTo, 1))
 	}
 	c.setCookies(w, r, a)
+	if a.changed && r.fragment {
+		w.Header().Set("HX-Trigger", "curfew:changed")
+	}
 	if a.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(retrySeconds(a.retryAfter)))
 	}

@@ -18,7 +18,7 @@ import (
 func TestTemplatesFitTheirStructs(t *testing.T) {
 	pages := parsePages(loadAssets(), "")
 	structs := []page{
-		&accountPage{}, &confirmPage{}, &errorPage{}, &historyPage{}, &passwordPage{}, &sessionsPage{}, &setupPage{},
+		&accountPage{}, &confirmPage{}, &errorPage{}, &historyPage{}, &keyPage{}, &newKeyPage{}, &passwordPage{}, &sessionsPage{}, &setupPage{},
 		&signInPage{}, &tokenPage{}, &unlockPage{}, &userPage{}, &usersPage{},
 	}
 	for _, p := range structs {
@@ -68,8 +68,10 @@ func TestPagesHaveNothingInline(t *testing.T) {
 	h := newHouse(t)
 	h.add("admin", account.Admin)
 	a := h.add("arslan", account.User)
+	key, _ := h.addKey(a, "nightly")
+	revoke := "/users/" + string(a.ID) + "/keys/" + string(key.ID) + "/revoke"
 	for _, path := range []string{"/signin", "/unlock?code=x", "/sessions", "/sessions/end-others", "/settings/token", "/history", "/users",
-		"/users/new", "/users/" + string(a.ID), "/users/" + string(a.ID) + "/password", "/account", "/nothing"} {
+		"/users/new", "/users/" + string(a.ID), "/users/" + string(a.ID) + "/password", "/account", "/account/keys/new", revoke, "/nothing"} {
 		c := h.in("admin")
 		if path == "/signin" || path == "/unlock?code=x" {
 			c = h.client()
@@ -95,7 +97,8 @@ func TestLabelsBelongToFields(t *testing.T) {
 	h := newHouse(t)
 	h.add("admin", account.Admin)
 	a := h.add("arslan", account.User)
-	for _, path := range []string{"/sessions", "/settings/token", "/history", "/users", "/users/new", "/users/" + string(a.ID), "/users/" + string(a.ID) + "/password", "/account"} {
+	h.addKey(a, "nightly")
+	for _, path := range []string{"/sessions", "/settings/token", "/history", "/users", "/users/new", "/users/" + string(a.ID), "/users/" + string(a.ID) + "/password", "/account", "/account/keys/new"} {
 		doc := parse(t, h.in("admin").get(path))
 		labels := map[string]bool{}
 		for _, l := range all(doc, "label") {
@@ -146,7 +149,7 @@ func TestPagesNameOnlyFilesThatExist(t *testing.T) {
 	h := newHouse(t)
 	h.add("admin", account.Admin)
 	a := loadAssets()
-	for _, path := range []string{"/sessions", "/users", "/history", "/account", "/settings/token", "/sessions/end-others"} {
+	for _, path := range []string{"/sessions", "/users", "/history", "/account", "/account/keys/new", "/settings/token", "/sessions/end-others"} {
 		for n := range parse(t, h.in("admin").get(path)).Descendants() {
 			for _, name := range []string{attr(n, "href"), attr(n, "src")} {
 				file, icon, isIcon := strings.Cut(strings.TrimPrefix(name, staticPath+a.hash+"/"), "#")

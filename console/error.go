@@ -238,6 +238,8 @@ var subjects = map[string]string{
 	"username":         "The user name",
 	"full_name":        "The full name",
 	"role":             "The role",
+	"name":             "The name",
+	"expires":          "The expiry",
 	"seconds":          "The lifetime",
 	"password":         "The password",
 	"current_password": "The current password",

@@ -30,6 +30,7 @@ var noticeTexts = map[string]string{
 	"user-saved":       "Saved %s.",
 	"user-password":    "%s has a new password.",
 	"user-deleted":     "Deleted %s.",
+	"key-revoked":      "Revoked the API key %s.",
 }
 
 func (n notice) text() string {

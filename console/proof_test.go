@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -43,6 +44,16 @@ var sensitive = []struct {
 		_, err := h.accounts.ByName(h.t.Context(), "arslan")
 		return err == nil
 	}},
+	{"/account/keys/new", keyForm(nil), func(h *house, _ *client) bool {
+		amara, err := h.accounts.ByName(h.t.Context(), "amara")
+		keys, keysErr := h.accounts.Keys(h.t.Context(), amara.ID)
+		return errors.Join(err, keysErr) == nil && len(keys) == 1
+	}},
+	{"/users/{user}/keys/{key}/revoke", tick, func(h *house, other *client) bool {
+		ines, err := h.accounts.ByName(h.t.Context(), "ines")
+		keys, keysErr := h.accounts.Keys(h.t.Context(), ines.ID)
+		return errors.Join(err, keysErr) == nil && len(keys) == 0
+	}},
 }
 
 // TestSensitiveFormsAskForPassword posts each form that needs one in a session in which the password was given too long
@@ -52,7 +63,7 @@ func TestSensitiveFormsAskForPassword(t *testing.T) {
 		t.Run(form.path, func(t *testing.T) {
 			h := newHouse(t)
 			c, other := h.inForAnHour("amara", account.Admin), h.inForAnHour("ines", account.User)
-			path := filled(form.path, other)
+			path := h.withKey(filled(form.path, other), other)
 			asked := func(path string) bool { return len(fields(t, c.get(path), "current_password")) > 0 }
 
 			h.pass(account.RecentFor - time.Millisecond)
@@ -72,7 +83,9 @@ func TestSensitiveFormsAskForPassword(t *testing.T) {
 				}
 			}
 			w := c.post(path, merged(form.post, url.Values{"current_password": {password}}))
-			wantStatus(t, w, http.StatusSeeOther)
+			if w.Code != http.StatusSeeOther {
+				secretIn(t, w) // the only page that answers a change
+			}
 			if !form.done(h, other) {
 				t.Error("it was not done")
 			}
@@ -92,7 +105,7 @@ func TestSharedOriginAlwaysAsks(t *testing.T) {
 			h.add("amara", account.Admin)
 			h.add("ines", account.User)
 			c, other := h.mountedIn("amara"), h.mountedIn("ines")
-			path := "/.curfew" + filled(form.path, other)
+			path := "/.curfew" + h.withKey(filled(form.path, other), other)
 			for range 2 {
 				if w := c.get(path); len(fields(t, w, "current_password")) != 1 {
 					t.Fatal("the password is not asked for")
@@ -109,7 +122,9 @@ func TestSharedOriginAlwaysAsks(t *testing.T) {
 				wantText(t, w, notTicked)
 				wantText(t, w, "Asked each time")
 			}
-			wantStatus(t, c.post(path, merged(form.post, url.Values{"current_password": {password}})), http.StatusSeeOther)
+			if w := c.post(path, merged(form.post, url.Values{"current_password": {password}})); w.Code != http.StatusSeeOther {
+				secretIn(t, w) // the only page that answers a change
+			}
 			if !form.done(h, other) {
 				t.Error("it was not done")
 			}
@@ -166,6 +181,16 @@ func (h *house) inForAnHour(name string, role account.Role) *client {
 		h.t.Fatal(err)
 	}
 	return h.in(name)
+}
+
+// withKey puts a new key of the other's account into a path that names one.
+func (h *house) withKey(path string, other *client) string {
+	h.t.Helper()
+	if !strings.Contains(path, "{key}") {
+		return path
+	}
+	key, _ := h.addKey(account.Account{ID: other.session().User.ID}, "nightly")
+	return strings.Replace(path, "{key}", string(key.ID), 1)
 }
 
 // filled puts the other's session and account into a path.

@@ -38,6 +38,10 @@ var routes = []route{
 	{"GET /history", signedIn, (*console).history},
 	{"GET /account", signedIn, (*console).account},
 	{"POST /account/password", signedIn, (*console).changePassword},
+	{"GET /account/keys/new", signedIn, (*console).askNewKey},
+	{"POST /account/keys/new", signedIn, (*console).makeKey},
+	{"GET /account/keys/{key}/revoke", signedIn, (*console).confirmRevoke},
+	{"POST /account/keys/{key}/revoke", signedIn, (*console).revokeKey},
 
 	{"GET /users", seesAll, (*console).users},
 	{"GET /users/new", manages, (*console).newUserForm},
@@ -48,6 +52,8 @@ var routes = []route{
 	{"POST /users/{id}/password", manages, (*console).setPassword},
 	{"GET /users/{id}/delete", manages, (*console).confirmDelete},
 	{"POST /users/{id}/delete", manages, (*console).deleteUser},
+	{"GET /users/{id}/keys/{key}/revoke", manages, (*console).confirmRevoke},
+	{"POST /users/{id}/keys/{key}/revoke", manages, (*console).revokeKey},
 
 	{"/", public, (*console).notFound},
 }

@@ -93,6 +93,7 @@ type userPage struct {
 	Confirm  string // what ends if it is saved, beside a box to tick; empty if nothing does
 	Ticked   bool
 	Proof    proof
+	Keys     []keyRow
 	Errors   fieldErrors
 }
 
@@ -171,6 +172,10 @@ func (c *console) named(r *request) (account.Account, error) {
 
 func (c *console) editUserForm(r *request) (answer, error) {
 	a, err := c.named(r)
+	if err != nil {
+		return answer{}, err
+	}
+	keys, err := c.keyRows(r, a.ID, "/users/"+string(a.ID))
 	return answer{page: &userPage{
 		frame:    frame{Title: "Edit " + a.Name, Nav: "users"},
 		ID:       a.ID,
@@ -181,6 +186,7 @@ func (c *console) editUserForm(r *request) (answer, error) {
 		Enabled:  a.Enabled,
 		Action:   r.URL.Path,
 		Proof:    c.newProof(r),
+		Keys:     keys,
 	}}, err
 }
 
@@ -191,6 +197,9 @@ func (c *console) editUser(r *request) (answer, error) {
 	}
 	p := c.typedUserPage(r)
 	p.Title, p.ID, p.Username = "Edit "+a.Name, a.ID, a.Name
+	if p.Keys, err = c.keyRows(r, a.ID, "/users/"+string(a.ID)); err != nil {
+		return answer{}, err
+	}
 	errs := fieldErrors{}
 	change, err := userChange(r, a)
 	errs.add(change.Mistakes()...)

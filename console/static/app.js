@@ -24,6 +24,21 @@
   armButtons(document);
   document.addEventListener('change', (e) => { if (e.target.name === 'confirm') armButtons(document); });
 
+  // Copy: to the clipboard or, where pages have none, which is over plain HTTP, by selecting what is to be copied.
+  function offerCopy(root) {
+    for (const button of root.querySelectorAll('[data-copy]')) button.hidden = false;
+  }
+  offerCopy(document);
+  document.addEventListener('click', async (e) => {
+    const button = e.target.closest('[data-copy]');
+    if (!button) return;
+    const source = byID(button.dataset.copy);
+    getSelection().selectAllChildren(source);
+    let done = 'Copied.';
+    try { await navigator.clipboard.writeText(source.textContent); } catch { done = 'Selected. Copy it with Ctrl+C or ⌘C.'; }
+    byID('copied').textContent = done;
+  });
+
   // Notices go as they came, but not while somebody reads them.
   const toast = byID('toast');
   let toastTimer;
@@ -95,6 +110,9 @@
   document.addEventListener('htmx:after:swap', (e) => {
     if (e.detail.ctx.target !== dialog) return;
     armButtons(dialog);
+    offerCopy(dialog);
+    // What is shown only once is not lost by a click beside it.
+    dialog.setAttribute('closedby', dialog.querySelector('[data-stay]') ? 'closerequest' : 'any');
     if (dialog.open) return;
     const root = document.documentElement; // what it loses of its width while it can't scroll, it keeps as a gutter
     root.classList.toggle('scrolls', innerWidth > root.clientWidth);
@@ -193,6 +211,7 @@
     await htmx.ajax('GET', here(), { target: '#view', select: '#view', swap: 'outerMorph', headers: PASSIVE, refresh: true });
   }
   document.addEventListener('curfew:sessions', refresh);
+  document.addEventListener('curfew:changed', refresh);
   const refreshIfSeen = () => { if (!document.hidden) refresh(); };
   document.addEventListener('visibilitychange', refreshIfSeen);
   setInterval(refreshIfSeen, 30_000); // "42 min ago" stays true
