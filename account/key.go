@@ -87,25 +87,40 @@ func (s *Service) CreateKey(ctx context.Context, by curfew.Actor, owner curfew.U
 
 // check returns the fields as they are kept, or an error with CodeInvalid for the first one that is wrong.
 func (n NewKey) check(owner Account) (NewKey, error) {
-	n.Name = strings.TrimSpace(n.Name)
-	if err := checkKeyName(n.Name); err != nil {
-		return n, err
+	if wrong := n.Mistakes(owner); len(wrong) > 0 {
+		return n, wrong[0]
 	}
+	n.Name = strings.TrimSpace(n.Name)
 	if n.Life == 0 && !n.Forever {
 		n.Life = DefaultKeyLife
 	}
+	return n, nil
+}
+
+// Mistakes returns an error with CodeInvalid for each field that is wrong in a key of the owner's.
+func (n NewKey) Mistakes(owner Account) []error {
+	list := appendError(nil, checkKeyName(strings.TrimSpace(n.Name)))
 	switch {
 	case !slices.Contains(Roles, n.Role):
-		return n, invalid("role", "must be admin, auditor or user")
+		list = append(list, invalid("role", "must be admin, auditor or user"))
 	case !owner.Role.Covers(n.Role):
-		return n, invalid("role", "must be at most the owner's, which is "+string(owner.Role))
-	case n.Forever && n.Life != 0:
-		return n, invalid("expires", "must be either a time or never")
-	case !n.Forever && (n.Life < MinKeyLife || n.Life > MaxKeyLife):
-		return n, invalid("expires", fmt.Sprintf("must be from a minute to %d days away, or never", MaxKeyLife/(24*time.Hour)))
-	default:
-		return n, nil
+		list = append(list, invalid("role", "must be at most the owner's, which is "+string(owner.Role)))
 	}
+	switch {
+	case n.Forever && n.Life != 0:
+		list = append(list, invalid("expires", "must be either a time or never"))
+	case n.Life != 0:
+		list = appendError(list, CheckKeyLife(n.Life))
+	}
+	return list
+}
+
+// CheckKeyLife returns an error with CodeInvalid if no key may be good for so long.
+func CheckKeyLife(d time.Duration) error {
+	if d < MinKeyLife || d > MaxKeyLife {
+		return invalid("expires", fmt.Sprintf("must be from a minute to %d days away, or never", MaxKeyLife/(24*time.Hour)))
+	}
+	return nil
 }
 
 func checkKeyName(s string) error {

@@ -85,6 +85,7 @@ type scene struct {
 	caller, eve     account.Account
 	token           curfew.Token
 	another, others curfew.Session
+	key, eves       account.Key
 	base            string // before each address
 }
 
@@ -101,7 +102,9 @@ func onScene(t *testing.T, role account.Role, f func(*scene)) {
 		}
 		k.past(s.eve, curfew.Client{}, 1)
 		s.others, _ = k.signIn("eve")
+		s.eves, _ = k.key(s.eve, account.User)
 		if role != "" {
+			s.key, _ = k.key(s.caller, role)
 			s.another, _ = k.signIn("caller")
 			_, s.token = k.signIn("caller")
 		}
@@ -116,23 +119,23 @@ var bodies = map[string]string{
 	"PUT /api/v1/account":             `{"full_name":"X","lifetime_seconds":90}`,
 	"PUT /api/v1/account/lifetime":    `{"seconds":90}`,
 	"PUT /api/v1/account/password":    `{"current_password":"` + password + `","password":"another long password"}`,
+	"POST /api/v1/keys":               newKey,
+	"POST /api/v1/users/{id}/keys":    newKey,
 	"POST /api/v1/users":              `{"username":"new","role":"user","password":"` + password + `"}`,
 	"PATCH /api/v1/users/{id}":        `{"full_name":"X"}`,
 	"PUT /api/v1/users/{id}/password": `{"password":"another long password"}`,
 }
 
+const newKey = `{"name":"nightly","role":"user"}`
+
 // target is the address of the row, of something of the caller's or of eve's.
 func (s *scene) target(p permission, own bool) string {
-	id := string(s.others.ID)
-	switch users := strings.Contains(p.path, "/users/"); {
-	case users && own:
-		id = string(s.caller.ID)
-	case users:
-		id = string(s.eve.ID)
-	case own:
-		id = string(s.another.ID)
+	user, session, key := s.eve.ID, s.others.ID, s.eves.ID
+	if own {
+		user, session, key = s.caller.ID, s.another.ID, s.key.ID
 	}
-	return s.base + strings.Replace(p.path, "{id}", id, 1)
+	path := strings.NewReplacer("users/{id}", "users/"+string(user), "sessions/{id}", "sessions/"+string(session), "keys/{id}", "keys/"+string(key), "{key}", string(key))
+	return s.base + path.Replace(p.path)
 }
 
 func (s *scene) make(p permission, own bool) (status int, answer string) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
 )
 
 // Client calls the API: a server's by its address, or this machine's by a socket. Its errors are *curfew.Error with the server's
@@ -133,6 +134,40 @@ func (c *Client) SetLifetime(ctx context.Context, d time.Duration) error {
 // ChangePassword changes one's own password.
 func (c *Client) ChangePassword(ctx context.Context, p PasswordChange) (e Ended, err error) {
 	return e, c.call(ctx, http.MethodPut, "/account/password", p, &e)
+}
+
+// Keys returns one's own API keys.
+func (c *Client) Keys(ctx context.Context) ([]Key, error) { return c.keys(ctx, "/keys") }
+
+// MakeKey makes an API key of one's own.
+func (c *Client) MakeKey(ctx context.Context, n NewKey) (k MadeKey, err error) {
+	return k, c.call(ctx, http.MethodPost, "/keys", n, &k)
+}
+
+// RevokeKey revokes an API key, one's own or, for an admin, whosever it is.
+func (c *Client) RevokeKey(ctx context.Context, id account.KeyID) error {
+	return c.call(ctx, http.MethodDelete, "/keys/"+url.PathEscape(string(id)), nil, nil)
+}
+
+// UserKeys returns an account's API keys.
+func (c *Client) UserKeys(ctx context.Context, id curfew.UserID) ([]Key, error) {
+	return c.keys(ctx, userPath(id)+"/keys")
+}
+
+func (c *Client) keys(ctx context.Context, path string) ([]Key, error) {
+	var l KeyList
+	err := c.call(ctx, http.MethodGet, path, nil, &l)
+	return l.Keys, err
+}
+
+// MakeUserKey makes an API key of an account.
+func (c *Client) MakeUserKey(ctx context.Context, id curfew.UserID, n NewKey) (k MadeKey, err error) {
+	return k, c.call(ctx, http.MethodPost, userPath(id)+"/keys", n, &k)
+}
+
+// RevokeUserKey revokes an API key of the account.
+func (c *Client) RevokeUserKey(ctx context.Context, owner curfew.UserID, id account.KeyID) error {
+	return c.call(ctx, http.MethodDelete, userPath(owner)+"/keys/"+url.PathEscape(string(id)), nil, nil)
 }
 
 // Users goes through all accounts, by name.

@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
 )
 
 // mayBeAbsent marks a body without which a request means something too.
@@ -174,11 +175,16 @@ func fieldError(d huma.ErrorDetail) FieldError {
 	if rest, ok := strings.CutPrefix(f.Detail, "expected "); ok {
 		f.Detail = "must be: " + rest
 	}
-	if f.Field == "seconds" || f.Field == "lifetime_seconds" {
-		f.Detail = lifetimeMessage
+	if rule, ok := rules[f.Field]; ok {
+		f.Detail = rule
 	}
 	return f
 }
 
+// rules are what the engine itself says of fields that are wrong.
+var rules = map[string]string{"seconds": lifetimeMessage, "lifetime_seconds": lifetimeMessage, "expires_in_seconds": messageOf(account.CheckKeyLife(0))}
+
 // lifetimeMessage is what the engine says of a lifetime that is none.
-var lifetimeMessage = curfew.CheckLifetime(0).(*curfew.Error).Message
+var lifetimeMessage = messageOf(curfew.CheckLifetime(0))
+
+func messageOf(err error) string { return err.(*curfew.Error).Message }

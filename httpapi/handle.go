@@ -214,7 +214,7 @@ func (a *api) admit(rt route, r *http.Request) (caller, error) {
 	if err := who.admit(rt.access); err != nil {
 		return who, err
 	}
-	if rt.care == proven {
+	if rt.care != plain {
 		return who, a.sensitive(who, r)
 	}
 	return who, nil

@@ -31,6 +31,7 @@ type kit struct {
 
 	mu     sync.Mutex
 	tokens []curfew.Token
+	keys   []string
 	bodies []string // all that was ever answered
 }
 
@@ -60,7 +61,7 @@ func newKitOn(t testing.TB, sessions curfew.Store, buffer *bytes.Buffer) *kit {
 	return k
 }
 
-// close also holds that no token was ever told, nor logged.
+// close also holds that no token or key was ever told, nor logged.
 func (k *kit) close() {
 	if err := k.sessions.Close(); err != nil {
 		k.t.Error(err)
@@ -69,6 +70,11 @@ func (k *kit) close() {
 	for _, token := range k.tokens {
 		if strings.Contains(said, token.Reveal()) {
 			k.t.Error("a token was told in an answer or the log")
+		}
+	}
+	for _, key := range k.keys {
+		if strings.Contains(said, key) {
+			k.t.Error("an API key was told in an answer or the log")
 		}
 	}
 }
@@ -94,6 +100,17 @@ func (k *kit) signIn(name string) (curfew.Session, curfew.Token) {
 	}
 	k.tokens = append(k.tokens, token)
 	return s, token
+}
+
+// key makes an API key of the account, past the API.
+func (k *kit) key(owner account.Account, role account.Role) (account.Key, string) {
+	k.t.Helper()
+	key, secret, err := k.accounts.CreateKey(k.t.Context(), curfew.Actor{}, owner.ID, account.NewKey{Name: string(role), Role: role})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	k.keys = append(k.keys, secret.Reveal())
+	return key, secret.Reveal()
 }
 
 // request is as the guard makes it: a background fetch.

@@ -37,6 +37,7 @@ func (a *api) config() huma.Config {
 				{Name: "sessions", Description: "Who is signed in"},
 				{Name: "history", Description: "Who was"},
 				{Name: "account", Description: "Your account"},
+				{Name: "keys", Description: "Your API keys"},
 				{Name: "users", Description: "All accounts"},
 			},
 		},
@@ -66,7 +67,7 @@ func operation(rt route) huma.Operation {
 	if parts := strings.Split(rt.path, "/"); len(parts) > 3 {
 		op.Tags = []string{parts[3]}
 	}
-	if rt.id == "addUser" {
+	if created[rt.id] {
 		op.DefaultStatus = http.StatusCreated
 	}
 	for _, status := range rt.refusals() {
@@ -79,10 +80,13 @@ func operation(rt route) huma.Operation {
 	return op
 }
 
+// created are the calls that answer 201.
+var created = map[string]bool{"addUser": true, "makeKey": true, "makeUserKey": true}
+
 // description says what the call does, and who may.
 func (rt route) description() string {
 	parts := []string{notes[rt.id], whoMay[rt.access]}
-	if rt.care == proven {
+	if rt.care != plain {
 		parts = append(parts, "Needs a password given not longer than 10 minutes ago.")
 	}
 	return strings.TrimSpace(strings.Join(parts, " "))
@@ -100,7 +104,7 @@ var whoMay = map[access]string{
 // refusals are the statuses besides those of success that every client of the route should know.
 func (rt route) refusals() []int {
 	list := []int{http.StatusUnauthorized, http.StatusTooManyRequests}
-	if rt.access > hasAccount && rt.access != known || rt.care == proven {
+	if rt.access > hasAccount && rt.access != known || rt.care != plain {
 		list = append(list, http.StatusForbidden)
 	}
 	if strings.Contains(rt.path, "{") {
@@ -143,6 +147,9 @@ var notes = map[string]string{
 	"changePassword":  "Ends your other sessions unless keep_others is set.",
 	"setPassword":     "Ends the account's sessions. Your own password is changed under account.",
 	"endUserSessions": "But for the one in which it is asked.",
+	"makeKey":         "The answer alone shows the secret. A repeated call finds the name taken: revoke the key, and make it anew.",
+	"makeUserKey":     "As makeKey. Whoever has the key acts in the account's name.",
+	"revokeKey":       "An admin revokes whosever it is, others their own. It is refused at its next request. A repeated call finds none.",
 	"addUser":         "A repeated call finds the user name taken, unless it has an Idempotency-Key.",
 }
 

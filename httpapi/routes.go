@@ -30,8 +30,9 @@ const (
 type care int
 
 const (
-	plain  care = iota + 1
-	proven      // the password, given in the session not long ago
+	plain   care = iota + 1
+	proven       // the password, given in the session not long ago, or an API key
+	present      // the password; an API key does not do
 )
 
 // routes are all calls. What is not here is not found. A GET changes nothing.
@@ -61,6 +62,10 @@ func (a *api) routes() []route {
 		{http.MethodPut, "/api/v1/account/lifetime", hasAccount, plain, "setLifetime", handle(a.setLifetime), "Set the Token Lifetime of your sessions"},
 		{http.MethodPut, "/api/v1/account/password", inSession, plain, "changePassword", handle(a.changePassword), "Change your password"},
 
+		{http.MethodGet, "/api/v1/keys", hasAccount, plain, "listKeys", handle(a.listKeys), "List your API keys"},
+		{http.MethodPost, "/api/v1/keys", hasAccount, present, "makeKey", handle(a.makeKey), "Make an API key"},
+		{http.MethodDelete, "/api/v1/keys/{id}", known, proven, "revokeKey", handle(a.revokeKey), "Revoke an API key"},
+
 		{http.MethodGet, "/api/v1/users", seesAll, plain, "listUsers", handle(a.listUsers), "List accounts"},
 		{http.MethodPost, "/api/v1/users", manages, proven, "addUser", handle(a.addUser), "Add an account"},
 		{http.MethodGet, "/api/v1/users/{id}", seesAll, plain, "getUser", handle(a.getUser), "One account"},
@@ -69,6 +74,9 @@ func (a *api) routes() []route {
 		{http.MethodPut, "/api/v1/users/{id}/password", manages, proven, "setPassword", handle(a.setPassword), "Set somebody's password"},
 		{http.MethodDelete, "/api/v1/users/{id}/sessions", manages, proven, "endUserSessions", handle(a.endUserSessions), "End all sessions of an account"},
 		{http.MethodPost, "/api/v1/users/{id}/unlock", manages, proven, "unlockUser", handle(a.unlockUser), "Let an owner in though others try wrong passwords"},
+		{http.MethodGet, "/api/v1/users/{id}/keys", seesAll, plain, "listUserKeys", handle(a.listUserKeys), "List the API keys of an account"},
+		{http.MethodPost, "/api/v1/users/{id}/keys", manages, present, "makeUserKey", handle(a.makeUserKey), "Make an API key of an account"},
+		{http.MethodDelete, "/api/v1/users/{id}/keys/{key}", manages, proven, "revokeUserKey", handle(a.revokeUserKey), "Revoke an API key of an account"},
 
 		{http.MethodGet, "/api/openapi.json", known, plain, "", page(a.document), ""},
 		{http.MethodGet, "/api/docs", known, plain, "", page(a.docs), ""},

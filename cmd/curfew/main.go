@@ -21,6 +21,7 @@ import (
 type cli struct {
 	Serve    serveCmd    `cmd:"" help:"Run the server."`
 	User     userCmd     `cmd:"" help:"Manage accounts."`
+	Key      keyCmd      `cmd:"" help:"Manage API keys."`
 	Sessions sessionsCmd `cmd:"" help:"List who is signed in."`
 	End      endCmd      `cmd:"" help:"End sessions."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
@@ -115,6 +116,7 @@ func formatHelp(v *kong.Value) string {
 // inputs are what people typed for the fields that errors are about.
 var inputs = map[string]string{
 	"username": "the user name", "full_name": "--full-name", "role": "--role", "seconds": "--lifetime", "lifetime_seconds": "--lifetime", "password": "the password",
+	"name": "the name", "expires_in_seconds": "--expires",
 	"max-age": "--max-age", "max-sessions": "--max-sessions", "at-max": "--at-max", "keep-history": "--keep-history",
 }
 

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/httpapi"
+)
+
+type keyCmd struct {
+	New    keyNewCmd    `cmd:"" help:"Make an API key and print its secret, this once."`
+	List   keyListCmd   `cmd:"" help:"List API keys."`
+	Revoke keyRevokeCmd `cmd:"" help:"Revoke API keys: they are refused from the next request on."`
+}
+
+type keyNewCmd struct {
+	dataFlags
+	User    string       `arg:"" help:"User name of the owner."`
+	Name    string       `arg:"" help:"What the key is for."`
+	Role    account.Role `default:"user" help:"What the key may do: admin, auditor or user; at most what its owner may."`
+	Expires *duration    `placeholder:"TIME" xor:"expiry" help:"How long the key is good: at most 365d; 90d if not given."`
+	Never   bool         `xor:"expiry" help:"The key never expires."`
+}
+
+// Run makes a key. Its secret alone goes to standard output, so that a script can take it from there.
+func (c keyNewCmd) Run(ctx context.Context, std streams) error {
+	n := httpapi.NewKey{Name: c.Name, Role: c.Role, Never: c.Never}
+	if c.Expires != nil {
+		n.ExpiresInSeconds = int64(time.Duration(*c.Expires) / time.Second)
+		if n.ExpiresInSeconds == 0 {
+			return usage("--expires must be more than 0; for a key that never expires give --never")
+		}
+	}
+	return c.with(ctx, false, func(api *httpapi.Client) error {
+		u, err := api.UserNamed(ctx, c.User)
+		if err != nil {
+			return err
+		}
+		k, err := api.MakeUserKey(ctx, u.ID, n)
+		if err != nil {
+			return err
+		}
+		until := "It never expires."
+		if !k.ExpiresAt.IsZero() {
+			until = "It expires " + k.ExpiresAt.Local().Format(zoned) + "."
+		}
+		fmt.Fprintf(std.err, "Made the API key %s (%s) of %s. %s This is its secret, shown this once:\n", k.ID, k.Role, k.Username, until)
+		_, err = fmt.Fprintln(std.out, k.Secret)
+		return err
+	})
+}
+
+type keyListCmd struct {
+	dataFlags
+	User string `arg:"" optional:"" help:"Only this user's keys."`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+// Run lists keys, never their secrets.
+func (c keyListCmd) Run(ctx context.Context, std streams) error {
+	return c.with(ctx, false, func(api *httpapi.Client) error {
+		keys, err := c.keys(ctx, api)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printJSON(std.out, keys)
+		}
+		if len(keys) == 0 {
+			_, err := fmt.Fprintln(std.out, "There are no API keys.")
+			return err
+		}
+		w := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "ID\tUSER\tNAME\tROLE\tLAST USED\tEXPIRES")
+		for _, k := range keys {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Username, k.Name, k.Role, timeOrNever(k.LastUsedAt), timeOrNever(k.ExpiresAt))
+		}
+		return w.Flush()
+	})
+}
+
+// keys returns the keys of the user or, without one, of all.
+func (c keyListCmd) keys(ctx context.Context, api *httpapi.Client) ([]httpapi.Key, error) {
+	if c.User != "" {
+		u, err := api.UserNamed(ctx, c.User)
+		if err != nil {
+			return nil, err
+		}
+		return api.UserKeys(ctx, u.ID)
+	}
+	var all []httpapi.Key
+	for u, err := range api.Users(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		keys, err := api.UserKeys(ctx, u.ID)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, keys...)
+	}
+	return all, nil
+}
+
+func timeOrNever(t httpapi.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.Local().Format(zoned)
+}
+
+type keyRevokeCmd struct {
+	dataFlags
+	IDs []account.KeyID `arg:"" name:"id" help:"Keys to revoke, by the IDs that curfew key list shows."`
+}
+
+// Run revokes keys one after the other, and stops at one that can't be.
+func (c keyRevokeCmd) Run(ctx context.Context, std streams) error {
+	return c.with(ctx, false, func(api *httpapi.Client) error {
+		for _, id := range c.IDs {
+			if err := api.RevokeKey(ctx, id); err != nil {
+				return fmt.Errorf("%s: %w", id, err)
+			}
+			if _, err := fmt.Fprintf(std.out, "Revoked %s.\n", id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
