@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -18,9 +19,13 @@ func TestLook(t *testing.T) {
 	s.guests()
 	id := sessionID(t, s, "arslan")
 	s.curfew("", "end", id)
+	s.curfew("", "key", "new", "amara", "nightly backup", "--role", "auditor")
+	s.curfew("", "key", "new", "amara", strings.Repeat("long", 16), "--never")
+	s.curfew("", "key", "new", "mia", "deploy")
+	userPage := "/users/" + userID(t, s, "mia")
 	pages := []string{
 		"/sessions", "/sessions?q=zzz", "/sessions/end-others", "/sessions/" + sessionID(t, s, "mia") + "/end", "/settings/token",
-		"/history", "/history?reason=idle", "/users", "/users/new", "/account", "/nowhere", "/users?q=zzz",
+		"/history", "/history?reason=idle", "/users", "/users/new", "/account", "/account/keys/new", userPage, "/nowhere", "/users?q=zzz",
 	}
 	for _, l := range looks {
 		t.Run(l.Name, func(t *testing.T) {
@@ -91,6 +96,51 @@ func sessionID(t *testing.T, s *server, user string) string {
 	return id
 }
 
+// userID returns the ID of the user.
+func userID(t *testing.T, s *server, name string) string {
+	t.Helper()
+	var users []struct{ ID, Username string }
+	if err := json.Unmarshal([]byte(s.curfew("", "user", "list", "--json")), &users); err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range users {
+		if u.Username == name {
+			return u.ID
+		}
+	}
+	t.Fatalf("there is no %s", name)
+	return ""
+}
+
+// TestKeyInBrowser makes an API key in the dialog, which a click beside it does not close, copies it, and revokes it.
+func TestKeyInBrowser(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	b := newProfile(t).open(t, s.base, phoneDark)
+	b.signIn("mia")
+	b.Go("/account")
+	b.Click("#new-key")
+	b.Fill("#name", "nightly")
+	b.Press("\r")
+	b.Until("the secret is shown", "/^curfew_key_[\\w-]{48}$/.test(document.querySelector('#dialog #secret')?.textContent)", patience)
+	b.look(phoneDark, "key-made")
+	b.Until("the list behind has it", "document.querySelector('#view .keys')?.innerText.includes('nightly')", patience)
+	if got := eval[string](b, "document.querySelector('#dialog').getAttribute('closedby')"); got != "closerequest" {
+		t.Errorf("the dialog is closed by %q", got)
+	}
+	b.Click("[data-copy]")
+	b.Until("it is said to be copied", "document.querySelector('#copied').textContent !== ''", patience)
+	if !eval[bool](b, "getSelection().toString() === document.querySelector('#secret').textContent") {
+		t.Error("the secret is not selected")
+	}
+	b.Click("#dialog .primary")
+	b.Until("the dialog is closed", "!document.querySelector('#dialog').open", patience)
+	b.Click("[id^=revoke-]")
+	b.Click("#dialog input[name=confirm]")
+	b.Click("#dialog button.danger")
+	b.Until("the list is empty", "document.querySelector('#view').innerText.includes('You have no API keys')", patience)
+}
+
 // TestReflow loads pages at 320 px, which is 400 % zoom of a window of 1280 px (WCAG 1.4.10).
 func TestReflow(t *testing.T) {
 	t.Parallel()
@@ -98,7 +148,7 @@ func TestReflow(t *testing.T) {
 	s.guests()
 	b := newProfile(t).open(t, s.base, look{Name: "narrow", Width: 320, Height: 640})
 	b.signIn("amara")
-	for _, path := range []string{"/sessions", "/sessions/end-others", "/settings/token", "/history", "/users", "/users/new", "/account", "/unlock?code=x"} {
+	for _, path := range []string{"/sessions", "/sessions/end-others", "/settings/token", "/history", "/users", "/users/new", "/account", "/account/keys/new", "/unlock?code=x"} {
 		b.Go(path)
 		b.Fits(path + " at 320 px")
 	}

@@ -208,9 +208,18 @@ func TestTokenIsNowhere(t *testing.T) {
 	if out := s.curfew("", "sessions", "--json"); strings.Contains(out, token) {
 		t.Error("the command line shows the token")
 	}
+	key := strings.TrimSpace(s.curfew("", "key", "new", "amara", "canary"))
+	for _, path := range []string{"/account", "/api/v1/session"} {
+		if _, body := c.get(path); !strings.HasPrefix(key, "curfew_key_") || strings.Contains(body, key) {
+			t.Errorf("%s shows the API key", path)
+		}
+	}
+	if out := s.curfew("", "key", "list", "--json"); !strings.Contains(out, "canary") || strings.Contains(out, key) {
+		t.Error("the command line shows the API key again")
+	}
 	c.post("/signout")
 	s.stop()
-	if strings.Contains(s.log.String(), token) || strings.Contains(s.log.String(), password) {
+	if strings.Contains(s.log.String(), token) || strings.Contains(s.log.String(), password) || strings.Contains(s.log.String(), key) {
 		t.Error("the log shows a secret")
 	}
 	files, err := filepath.Glob(filepath.Join(s.data, "*"))
@@ -222,7 +231,7 @@ func TestTokenIsNowhere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if bytes.Contains(content, []byte(token)) || bytes.Contains(content, []byte(password)) {
+		if bytes.Contains(content, []byte(token)) || bytes.Contains(content, []byte(password)) || bytes.Contains(content, []byte(key)) {
 			t.Errorf("%s holds a secret", name)
 		}
 	}
