@@ -255,7 +255,7 @@ func TestKeyInUse(t *testing.T) {
 		}
 		h.over(store, cheap) // a new service knows from the store when that was
 		h.wantRole(secret, account.User)
-		time.Sleep(time.Second)
+		synctest.Wait()
 		store.fail = errors.New("disk full")
 		h.wantRole(secret, account.User) // a use that can't be written is a use all the same
 		time.Sleep(time.Hour)
