@@ -76,6 +76,13 @@ func TestKey(t *testing.T) {
 		h.wantNoKey(secret)
 		err = h.service.RevokeKey(t.Context(), curfew.Actor{}, mia.ID, key.ID)
 		wantCode(t, "revoke again", err, curfew.CodeNotFound, "")
+		_, nobodys := h.key(mia, account.NewKey{Name: "stays", Role: account.User})
+		if keys, err := h.service.Keys(t.Context(), mia.ID); err != nil || len(keys) != 1 {
+			t.Fatalf("keys %+v, %v", keys, err)
+		} else if err := h.service.RevokeKey(t.Context(), curfew.Actor{}, "", keys[0].ID); curfew.ErrorCode(err) != curfew.CodeNotFound {
+			t.Errorf("revoke nobody's: %v", err)
+		}
+		h.wantRole(nobodys, account.User)
 		_, err = h.service.Key(t.Context(), mia.ID, key.ID)
 		wantCode(t, "look for it", err, curfew.CodeNotFound, "")
 	})

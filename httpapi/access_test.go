@@ -23,6 +23,7 @@ type permission struct {
 	method, path string
 	may          map[account.Role]string // "" for nobody
 	asksProof    bool
+	byKey        string // "yes" means as the role
 }
 
 func permissions(t *testing.T) []permission {
@@ -38,7 +39,7 @@ func permissions(t *testing.T) []permission {
 			continue
 		}
 		cells := strings.Split(m[3], "|")
-		if len(cells) != 5 {
+		if len(cells) != 6 {
 			t.Fatalf("%d cells in %s", len(cells), line)
 		}
 		for i := range cells {
@@ -46,7 +47,7 @@ func permissions(t *testing.T) []permission {
 		}
 		list = append(list, permission{m[1], m[2], map[account.Role]string{
 			"": cells[0], account.User: cells[1], account.Auditor: cells[2], account.Admin: cells[3],
-		}, cells[4] == "yes"})
+		}, cells[4] == "yes", cells[5]})
 	}
 	return list
 }
@@ -79,11 +80,13 @@ func TestTableHasEachCall(t *testing.T) {
 	}
 }
 
-// scene has somebody of a role, who calls in one of two sessions, and eve, who has one. Both have one in history.
+// scene has somebody of a role, who calls in one of two sessions or by an API key, and eve, who has one. Both have one in history.
 type scene struct {
 	*kit
 	caller, eve     account.Account
+	session         curfew.Session
 	token           curfew.Token
+	secret          string // of the API key, if there is no session
 	another, others curfew.Session
 	key, eves       account.Key
 	base            string // before each address
@@ -102,11 +105,11 @@ func onScene(t *testing.T, role account.Role, f func(*scene)) {
 		}
 		k.past(s.eve, curfew.Client{}, 1)
 		s.others, _ = k.signIn("eve")
-		s.eves, _ = k.key(s.eve, account.User)
+		s.eves, _ = k.key(s.eve, "eve's", account.User)
 		if role != "" {
-			s.key, _ = k.key(s.caller, role)
+			s.key, _ = k.key(s.caller, "the caller's", role)
 			s.another, _ = k.signIn("caller")
-			_, s.token = k.signIn("caller")
+			s.session, s.token = k.signIn("caller")
 		}
 		f(s)
 	})
@@ -140,14 +143,23 @@ func (s *scene) target(p permission, own bool) string {
 
 func (s *scene) make(p permission, own bool) (status int, answer string) {
 	if strings.HasSuffix(p.path, "/events") {
-		return s.hear(p)
+		return s.hear(s.request(p, own))
 	}
-	return s.call(p.method, s.target(p, own), bodies[p.method+" "+p.path], s.token)
+	w := s.do(s.request(p, own))
+	return w.Code, strings.TrimSpace(w.Body.String())
+}
+
+func (s *scene) request(p permission, own bool) *http.Request {
+	r := request(p.method, s.target(p, own), bodies[p.method+" "+p.path], s.token)
+	if s.secret != "" {
+		r.Header.Set("Authorization", "Bearer "+s.secret)
+	}
+	return r
 }
 
 // hear listens to events while a session of eve's and one of the caller's change.
-func (s *scene) hear(p permission) (status int, answer string) {
-	stream := s.listenTo(request(p.method, p.path, "", s.token))
+func (s *scene) hear(r *http.Request) (status int, answer string) {
+	stream := s.listenTo(r)
 	for _, id := range []curfew.SessionID{s.another.ID, s.others.ID} {
 		if id == "" {
 			continue
@@ -172,6 +184,36 @@ func TestWhoMayDoWhat(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestWhoMayDoWhatByKey tries the same with API keys of each role, of owners of the same role and of admins.
+func TestWhoMayDoWhatByKey(t *testing.T) {
+	for _, p := range permissions(t) {
+		for role, cell := range p.may {
+			if role == "" {
+				continue
+			}
+			if p.byKey != "yes" {
+				cell = p.byKey
+			}
+			for _, owner := range []account.Role{role, account.Admin} {
+				t.Run(p.method+p.path+"/"+string(role)+" of "+string(owner), func(t *testing.T) {
+					onScene(t, owner, func(s *scene) { s.callByKey(role).holds(p, cell) })
+					onScene(t, owner, func(s *scene) { s.callByKey(role).holdsForOwn(p, cell) })
+				})
+			}
+		}
+	}
+}
+
+// callByKey has the caller call by an API key instead of in a session, with an old cookie beside it.
+func (s *scene) callByKey(role account.Role) *scene {
+	s.t.Helper()
+	if _, err := s.sessions.End(s.t.Context(), s.session.ID, curfew.Ending{Reason: curfew.ReasonSignedOut}); err != nil {
+		s.t.Fatal(err)
+	}
+	_, s.secret = s.kit.key(s.caller, "in use", role)
+	return s
 }
 
 func ok(status int) bool { return status/100 == 2 }

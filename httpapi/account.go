@@ -4,7 +4,11 @@ import (
 	"github.com/curfewhq/curfew/account"
 )
 
-func (a *api) account(c *call, _, _ none) (User, error) { return newUser(c.caller.account), nil }
+// account answers with the account as it is: the caller's has the role that holds, which an API key may lower.
+func (a *api) account(c *call, _, _ none) (User, error) {
+	acc, err := a.Accounts.Get(c.Context(), c.caller.account.ID)
+	return newUser(acc), err
+}
 
 // AccountChange is what people may say of their own account.
 type AccountChange struct {

@@ -45,10 +45,11 @@ type api struct {
 }
 
 // New returns the API, for the paths under /api/. Manager.Authenticate must be around it; so should
-// http.CrossOriginProtection.
+// http.CrossOriginProtection. Requests that account.KeyOf says come with an API key go past both: they are in no session, and no
+// other site can make them in somebody's name.
 func New(opt Options) http.Handler {
 	a := newAPI(opt)
-	a.identify = a.inSession
+	a.identify = a.stranger
 	return a.handler(a.routes())
 }
 

@@ -10,11 +10,12 @@ import (
 	"github.com/curfewhq/curfew/internal/mount"
 )
 
-// caller is who makes a request: somebody in their session, or at the machine's command line.
+// caller is who makes a request: somebody in their session, a script with an API key, or somebody at the machine's command line.
 type caller struct {
 	session curfew.Session  // the zero Session without one
 	ended   *curfew.Ending  // not nil once the session has ended
-	account account.Account // of this moment, so a changed role counts from the next request on
+	key     account.KeyID   // empty without one
+	account account.Account // of this moment, so a changed role counts from the next request on; with a key, the role that it leaves
 	actor   curfew.Actor    // as history names them
 	machine bool            // they run this machine
 	name    string          // by which what they have open and how often they ask is counted
@@ -27,6 +28,12 @@ type caller struct {
 var errSignedOut = &statusError{http.StatusUnauthorized, "sign in first"}
 
 var errDenied = &curfew.Error{Code: curfew.CodeDenied, Message: "your role does not allow this"}
+
+// errNotByKey is errDenied for who has an API key, where a person must be there.
+var errNotByKey = &curfew.Error{Code: curfew.CodeDenied, Message: "an API key does not do; sign in"}
+
+// errBadKey is account.ErrKey as HTTP has it: the request is nobody's.
+var errBadKey = &statusError{http.StatusUnauthorized, account.ErrKey.Message}
 
 // admit returns nil if the caller may use a route with the access.
 func (who caller) admit(to access) error {
@@ -48,16 +55,33 @@ func (who caller) admit(to access) error {
 	case machine:
 		may = who.machine
 	}
-	if !may {
+	switch {
+	case may:
+		return nil
+	case who.key != "" && (to == anySession || to == inSession):
+		return errNotByKey
+	default:
 		return errDenied
 	}
-	return nil
 }
 
-// inSession finds the caller by their session cookie.
-func (a *api) inSession(r *http.Request) (caller, error) {
+// stranger finds the caller by their API key or else by their session cookie. A key that is not good is not made up for by a cookie.
+func (a *api) stranger(r *http.Request) (caller, error) {
+	if key, given := account.KeyOf(r); given && a.Accounts != nil {
+		return a.withKey(r.Context(), key, curfew.OriginOf(r).Addr)
+	}
 	s, err := curfew.FromContext(r.Context())
 	return a.owner(r.Context(), s, err)
+}
+
+// withKey finds the caller by their API key.
+func (a *api) withKey(ctx context.Context, text, origin string) (caller, error) {
+	key, owner, err := a.Accounts.CheckKey(ctx, text, origin)
+	if errors.Is(err, account.ErrKey) {
+		return caller{}, errBadKey
+	}
+	again := func(ctx context.Context) (caller, error) { return a.withKey(ctx, text, origin) }
+	return caller{key: key.ID, account: owner, actor: key.Actor(owner), name: "key " + string(key.ID), again: again}, err
 }
 
 // owner returns the caller whose session a check found, or who had it until it ended. A session whose account is
@@ -103,10 +127,15 @@ func (a *api) check(ctx context.Context) (caller, error) {
 }
 
 // sensitive returns nil if the caller may do what is sensitive: in a session that takes their password, given in it not long ago.
-// Where an app may have the same origin nothing does: its scripts can send whatever their reader could.
-func (a *api) sensitive(who caller, r *http.Request) error {
+// Where an app may have the same origin nothing does: its scripts can send whatever their reader could. Nobody else can send an API key,
+// so it takes the password's place, but where a person must be there.
+func (a *api) sensitive(who caller, to care, r *http.Request) error {
 	switch {
 	case who.machine:
+		return nil
+	case who.key != "" && to == present:
+		return errNotByKey
+	case who.key != "":
 		return nil
 	case mount.Of(r) != "":
 		return errSharedOrigin

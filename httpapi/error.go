@@ -91,7 +91,7 @@ func (e edge) failure(r *http.Request, err error) *failure {
 		e.logFailure(r, f.Problem, err)
 	}
 	if f.Status == http.StatusUnauthorized {
-		f.header.Set("WWW-Authenticate", "Cookie")
+		f.header.Set("WWW-Authenticate", challenge(err))
 	}
 	if limited, ok := errors.AsType[*curfew.Error](err); ok && limited.RetryAfter > 0 {
 		f.header.Set("Retry-After", retryAfter(limited.RetryAfter))
@@ -99,6 +99,14 @@ func (e edge) failure(r *http.Request, err error) *failure {
 		f.header.Set("Retry-After", "5")
 	}
 	return f
+}
+
+// challenge says how to get in (RFC 6750, 3).
+func challenge(err error) string {
+	if errors.Is(err, errBadKey) {
+		return `Bearer realm="Curfew", error="invalid_token"`
+	}
+	return "Cookie"
 }
 
 // fail answers with err, unless an answer has begun.

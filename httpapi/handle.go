@@ -215,7 +215,7 @@ func (a *api) admit(rt route, r *http.Request) (caller, error) {
 		return who, err
 	}
 	if rt.care != plain {
-		return who, a.sensitive(who, r)
+		return who, a.sensitive(who, rt.care, r)
 	}
 	return who, nil
 }

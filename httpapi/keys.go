@@ -13,6 +13,7 @@ type Key struct {
 	ID         account.KeyID `json:"id" doc:"Public: knowing it gives no access."`
 	UserID     curfew.UserID `json:"user_id" doc:"Its owner."`
 	Username   string        `json:"username"`
+	Current    bool          `json:"current" doc:"Whether it is the key by which was asked."`
 	Name       string        `json:"name" doc:"Unique among the owner's keys."`
 	Role       account.Role  `json:"role" enum:"admin,auditor,user" doc:"The most that it may do; never more than its owner."`
 	CreatedAt  Time          `json:"created_at"`
@@ -64,7 +65,9 @@ func (a *api) keysOf(c *call, owner account.Account) (KeyList, error) {
 	keys, err := a.Accounts.Keys(c.Context(), owner.ID)
 	list := KeyList{Keys: []Key{}}
 	for _, k := range keys {
-		list.Keys = append(list.Keys, newKey(k, owner))
+		doc := newKey(k, owner)
+		doc.Current = k.ID == c.key
+		list.Keys = append(list.Keys, doc)
 	}
 	return list, err
 }

@@ -103,9 +103,9 @@ func (k *kit) signIn(name string) (curfew.Session, curfew.Token) {
 }
 
 // key makes an API key of the account, past the API.
-func (k *kit) key(owner account.Account, role account.Role) (account.Key, string) {
+func (k *kit) key(owner account.Account, name string, role account.Role) (account.Key, string) {
 	k.t.Helper()
-	key, secret, err := k.accounts.CreateKey(k.t.Context(), curfew.Actor{}, owner.ID, account.NewKey{Name: string(role), Role: role})
+	key, secret, err := k.accounts.CreateKey(k.t.Context(), curfew.Actor{}, owner.ID, account.NewKey{Name: name, Role: role})
 	if err != nil {
 		k.t.Fatal(err)
 	}

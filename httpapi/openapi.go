@@ -25,13 +25,14 @@ func (a *api) config() huma.Config {
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					"session": {Type: "apiKey", In: "cookie", Name: curfew.SecureCookie, Description: "The cookie of a session, as signing in sets it. Over plain HTTP its name is " + curfew.PlainCookie + "."},
+					"key":     {Type: "http", Scheme: "bearer", Description: "An API key, for scripts. It makes no session, and beside it the cookie counts for nothing."},
 				},
 			},
 			Servers: []*huma.Server{{
 				URL:         "http://127.0.0.1:8080",
 				Description: "Where Curfew is. On a host of an app its path there is part of it: https://app.example.com/.curfew",
 			}},
-			Security: []map[string][]string{{"session": {}}},
+			Security: []map[string][]string{bySession, {"key": {}}},
 			Tags: []*huma.Tag{
 				{Name: "session", Description: "Your own session"},
 				{Name: "sessions", Description: "Who is signed in"},
@@ -57,6 +58,9 @@ All times are RFC 3339 in UTC with milliseconds. Errors are problem documents (R
 
 docs/api.md says who may do what, and what may be repeated safely.`
 
+// bySession is the way in by a session.
+var bySession = map[string][]string{"session": {}}
+
 // operation is what the document says of a route before its handler adds what it takes and answers.
 func operation(rt route) huma.Operation {
 	op := huma.Operation{
@@ -66,6 +70,9 @@ func operation(rt route) huma.Operation {
 	}
 	if parts := strings.Split(rt.path, "/"); len(parts) > 3 {
 		op.Tags = []string{parts[3]}
+	}
+	if !rt.takesKeys() {
+		op.Security = []map[string][]string{bySession}
 	}
 	if created[rt.id] {
 		op.DefaultStatus = http.StatusCreated
@@ -87,7 +94,10 @@ var created = map[string]bool{"addUser": true, "makeKey": true, "makeUserKey": t
 func (rt route) description() string {
 	parts := []string{notes[rt.id], whoMay[rt.access]}
 	if rt.care != plain {
-		parts = append(parts, "Needs a password given not longer than 10 minutes ago.")
+		parts = append(parts, "In a session it needs a password given not longer than 10 minutes ago.")
+	}
+	if !rt.takesKeys() {
+		parts = append(parts, "Not by an API key.")
 	}
 	return strings.TrimSpace(strings.Join(parts, " "))
 }

@@ -45,7 +45,7 @@ func once[T any](a *api, c *call, p repeatable, body any, f func() (T, error)) (
 	if p.Key == "" {
 		return f()
 	}
-	name := fmt.Sprintf("%s\x00%s\x00%s %s\x00%s", c.account.ID, c.caller.session.ID, c.Method, c.URL.Path, p.Key)
+	name := fmt.Sprintf("%s\x00%s\x00%s %s\x00%s", c.account.ID, c.caller.name, c.Method, c.URL.Path, p.Key)
 	for {
 		earlier, mine, err := a.repeats.enter(name, body, a.Sessions.Now())
 		if err != nil {

@@ -35,6 +35,11 @@ const (
 	present      // the password; an API key does not do
 )
 
+// takesKeys reports whether an API key lets anybody in.
+func (rt route) takesKeys() bool {
+	return rt.access != anySession && rt.access != inSession && rt.care != present
+}
+
 // routes are all calls. What is not here is not found. A GET changes nothing.
 func (a *api) routes() []route {
 	own := []route{

@@ -45,7 +45,7 @@ func (s *watching) run() {
 		if s.gone {
 			return
 		}
-		end := time.NewTimer(s.untilEnd())
+		end := time.NewTimer(s.untilLook())
 		select {
 		case <-more:
 		case <-end.C:
@@ -62,10 +62,16 @@ func (s *watching) run() {
 	}
 }
 
-// untilEnd is how long the caller's session has.
-func (s *watching) untilEnd() time.Duration {
-	if s.who.session.ID == "" {
+// keyEvery is how often it is looked at whether an API key is still good: nobody tells when it is revoked.
+const keyEvery = time.Second
+
+// untilLook is how long the caller may go on without being looked at again.
+func (s *watching) untilLook() time.Duration {
+	switch {
+	case s.who.machine:
 		return keepAlive
+	case s.who.key != "":
+		return keyEvery
 	}
 	return s.who.session.EndsAt().Sub(s.a.Sessions.Now())
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
 	"github.com/curfewhq/curfew/console"
 	"github.com/curfewhq/curfew/gate"
 	"github.com/curfewhq/curfew/httpapi"
@@ -108,10 +109,17 @@ func (opt siteOptions) split(root, below, apps http.Handler) http.Handler {
 // own puts around what is Curfew's own what apps do as they like: from which sites requests may come, how large they may
 // be, and what browsers may do with the answers.
 func (opt siteOptions) own(h http.Handler) http.Handler {
-	h = http.MaxBytesHandler(opt.sessions.Authenticate(h), maxBody)
+	h = http.MaxBytesHandler(h, maxBody)
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(crossSite))
-	return hardened(protection.Handler(h))
+	inSession := protection.Handler(opt.sessions.Authenticate(h))
+	return hardened(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, given := account.KeyOf(r); given { // no browser adds one by itself; a session beside it is not touched
+			h.ServeHTTP(w, r)
+		} else {
+			inSession.ServeHTTP(w, r)
+		}
+	}))
 }
 
 // hardened sets the headers that every answer has, whoever gives it. Pages and scripts set more.
