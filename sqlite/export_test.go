@@ -161,6 +161,17 @@ func PlanOfDue(t *testing.T, db *DB) (steps []string) {
 	return plan(t, db, query, args...)
 }
 
+// PlanOfPage is how a page of what is in the indexes is found by its cursor.
+func PlanOfPage(t *testing.T, db *DB, q curfew.Query) (steps []string) {
+	t.Helper()
+	c := queried(q)
+	c.add(liveSessions.where)
+	for _, p := range orderOf(q).walk(c, nil, q.Cursor) {
+		steps = append(steps, plan(t, db, p.query, p.args...)...)
+	}
+	return steps
+}
+
 func plan(t *testing.T, db *DB, query string, args ...any) (steps []string) {
 	t.Helper()
 	rows, err := db.reads.Query("EXPLAIN QUERY PLAN "+query, args...)

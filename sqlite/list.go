@@ -350,6 +350,7 @@ func pastPlace(cur curfew.Cursor) (at, no int64, ok bool) {
 // order is an order of live sessions. Ties are broken by seq.
 type order struct {
 	column string // by which it goes
+	fold   string // its collation, if that is not the column's own
 	number string // if the column is in a table of names, the column of session that leads there
 	desc   bool
 	back   bool                        // the page is read backwards
@@ -362,11 +363,11 @@ func orderOf(q curfew.Query) order {
 	case curfew.SortStarted:
 		o.column, o.key = "s.created_at", func(s curfew.Session) string { return timeKey(s.CreatedAt) }
 	case curfew.SortUser:
-		o.column, o.number, o.key = "person.user_name COLLATE NOCASE", "person_no", func(s curfew.Session) string { return s.User.Name }
+		o.column, o.fold, o.number, o.key = "person.user_name", noCase, "person_no", func(s curfew.Session) string { return s.User.Name }
 	case curfew.SortOrigin:
 		o.column, o.key = "s.origin", func(s curfew.Session) string { return s.Client.Origin }
 	case curfew.SortDevice:
-		o.column, o.number, o.key = "device.name COLLATE NOCASE", "device_no", func(s curfew.Session) string { return s.Client.Device }
+		o.column, o.fold, o.number, o.key = "device.name", noCase, "device_no", func(s curfew.Session) string { return s.Client.Device }
 	default:
 		o.column, o.key = "s.last_active", func(s curfew.Session) string { return timeKey(s.LastActive) }
 	}
@@ -385,12 +386,10 @@ func (o order) no() string {
 func (o order) names() string { return strings.TrimSuffix(o.number, "_no") }
 
 // union is the column in a union of parts.
-func (o order) union() string {
-	if o.number == "" {
-		return "k"
-	}
-	return "k COLLATE NOCASE"
-}
+func (o order) union() string { return "k" + o.fold }
+
+// noCase makes no difference between upper and lower case.
+const noCase = " COLLATE NOCASE"
 
 // walk returns queries that go through the indexed sessions in the order, and pass over those that don't match.
 func (o order) walk(c *conditions, clues []clue, cur curfew.Cursor) []part {
@@ -411,31 +410,34 @@ func (o order) walk(c *conditions, clues []clue, cur curfew.Cursor) []part {
 	p, ok := placeOf(cur, o)
 	switch {
 	case !ok:
-		return []part{o.part(from, c, o.column)}
+		return []part{o.part(from, c, "")}
 	case o.number == "":
 		c.add(fmt.Sprintf("(%s, s.seq) %s (?, ?)", o.column, o.sign()), p.key, p.seq)
-		return []part{o.part(from, c, o.column)}
+		return []part{o.part(from, c, "")}
 	}
-	// The rest of those with the same name, and those with the names after it.
+	// The rest of those with the same name, and those with the names after it. With the collation on the left SQLite would not
+	// see that an index leads there, and go through all names.
 	same, after := c.and(o.names()+".no = ? AND s.seq "+o.sign()+" ?", p.no, p.seq),
-		c.and(fmt.Sprintf("(%s, %s.no) %s (?, ?)", o.column, o.names(), o.sign()), p.key, p.no)
-	return []part{o.part(from, same, o.column), o.part(from, after, o.column)}
+		c.and(fmt.Sprintf("(%s, %s.no) %s (?%s, ?)", o.column, o.names(), o.sign(), o.fold), p.key, p.no)
+	return []part{o.part(from, same, ""), o.part(from, after, "")}
 }
 
 // sorted returns a query that finds sessions by its conditions, and sorts them.
 func (o order) sorted(c *conditions, hint string, cur curfew.Cursor) part {
 	if p, ok := placeOf(cur, o); ok {
-		c.add(fmt.Sprintf("(+%s, %s, +s.seq) %s (?, ?, ?)", o.column, o.no(), o.sign()), p.key, p.no, p.seq)
+		c.add(fmt.Sprintf("(+%s%s, %s, +s.seq) %s (?, ?, ?)", o.column, o.fold, o.no(), o.sign()), p.key, p.no, p.seq)
 	}
 	from := "session s" + hint
 	if o.number != "" {
 		from += fmt.Sprintf(" CROSS JOIN %s ON %[1]s.no = s.%s", o.names(), o.number)
 	}
-	return o.part(from, c, "+"+o.column)
+	return o.part(from, c, "+")
 }
 
-func (o order) part(from string, c *conditions, column string) part {
-	return part{"SELECT " + o.column + " AS k, " + o.no() + " AS n, s.seq AS seq FROM " + from + c.where() + o.by(column, o.no(), "s.seq"), c.args()}
+// part returns a query for places. With a plus they are sorted, without one an index has them in the order.
+func (o order) part(from string, c *conditions, plus string) part {
+	return part{"SELECT " + o.column + " AS k, " + o.no() + " AS n, s.seq AS seq FROM " + from + c.where() +
+		o.by(plus+o.column+o.fold, o.no(), "s.seq"), c.args()}
 }
 
 // by returns the ORDER BY clause; going back the order is turned round.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -165,6 +166,26 @@ func places(rs []curfew.Record, q curfew.Query) (keys []string) {
 			curfew.SortUser: s.User.Name, curfew.SortOrigin: s.Client.Origin, curfew.SortDevice: s.Client.Device}[q.Sort])
 	}
 	return keys
+}
+
+// TestPagesAreQuick looks at how a page is found by its cursor: not by going through all that is before it.
+func TestPagesAreQuick(t *testing.T) {
+	db := open(t, t.TempDir())
+	insert(t, db, storetest.Record("a", "amara", 0), storetest.Record("b", "chris", 0))
+	waitForChores(t, db)
+	for _, sort := range curfew.Sorts {
+		q := curfew.Query{Now: storetest.T0, Sort: sort, Limit: 1}
+		page, err := db.List(t.Context(), q)
+		if err != nil || page.Next == nil {
+			t.Fatalf("by %s there is %+v, %v; want a next page", sort, page, err)
+		}
+		q.Cursor = *page.Next
+		for _, step := range sqlite.PlanOfPage(t, db, q) {
+			if strings.HasPrefix(step, "SCAN") {
+				t.Errorf("by %s the plan has %q", sort, step)
+			}
+		}
+	}
 }
 
 func compareHistory(t *testing.T, got, want curfew.Store, q curfew.HistoryQuery) {
