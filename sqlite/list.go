@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -152,29 +153,65 @@ func (db *DB) Count(ctx context.Context, q curfew.Query) (n curfew.Count, err er
 		return n, err
 	}
 	defer view.Rollback()
-	if q.Search == "" && q.User == "" && len(fences) == 0 {
+	switch {
+	case q.Search != "" || len(fences) > 0:
+		return db.countEach(ctx, view, fences, q)
+	case q.User != "":
+		return countUser(ctx, view, q)
+	default:
 		return countAll(ctx, view, q)
 	}
+}
+
+// countEach counts live sessions one by one; with a search up to a limit.
+func (db *DB) countEach(ctx context.Context, view *sql.Tx, fs fences, q curfew.Query) (n curfew.Count, err error) {
 	limit := -1
 	if q.Search != "" {
 		limit = db.effort.count
 	}
-	parts, err := tallies(ctx, view, fences, q, limit)
+	parts, err := tallies(ctx, view, fs, q, limit)
 	if err != nil {
 		return n, err
 	}
-	list := []string{"SELECT 0 AS person_no, 0 AS seen, 0 AS hits WHERE 0"}
-	var args []any
+	seen, people := 0, []int64{}
 	for _, p := range parts {
-		list = append(list, "SELECT * FROM ("+p.query+" LIMIT ?)")
-		args = append(append(args, p.args...), limit)
+		more, m, err := p.tally(ctx, view, limit)
+		if err != nil {
+			return n, err
+		}
+		seen, people = seen+more, append(people, m...)
 	}
-	seen := 0
-	err = view.QueryRowContext(ctx, "SELECT ifnull(sum(seen), 0), ifnull(sum(hits), 0), count(DISTINCT user_id) FILTER (WHERE hits > 0) FROM "+
-		"(SELECT person_no, sum(seen) AS seen, sum(hits) AS hits FROM ("+strings.Join(list, " UNION ALL ")+") GROUP BY person_no) "+
-		"JOIN person ON no = person_no", args...).Scan(&seen, &n.Sessions, &n.Users)
+	n.Sessions = len(people)
 	n.MoreSessions = limit > 0 && seen >= limit
 	n.MoreUsers = n.MoreSessions
+	slices.Sort(people)
+	n.Users, err = countUsers(ctx, view, slices.Compact(people))
+	return n, err
+}
+
+// tally returns how many sessions a query for persons and hits has looked at, and the person of each hit. They come in one text: a
+// row for each of thousands would cost more than to find it.
+func (p part) tally(ctx context.Context, view *sql.Tx, limit int) (seen int, people []int64, err error) {
+	var text []byte
+	err = view.QueryRowContext(ctx, "SELECT count(*), json_group_array(person_no) FILTER (WHERE hit) FROM ("+p.query+" LIMIT ?)",
+		append(p.args, limit)...).Scan(&seen, &text)
+	if err != nil {
+		return 0, nil, err
+	}
+	return seen, people, json.Unmarshal(text, &people)
+}
+
+// countUsers counts the accounts of persons. Most have but one, so that only the others need to be looked up.
+func countUsers(ctx context.Context, view *sql.Tx, people []int64) (n int, err error) {
+	var anyAgain bool
+	if err := view.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM person WHERE again = 1)").Scan(&anyAgain); err != nil {
+		return 0, err
+	}
+	if !anyAgain {
+		return len(people), nil
+	}
+	err = view.QueryRowContext(ctx, "SELECT ? - count(*) + count(DISTINCT user_id) FROM person WHERE again = 1 AND no IN "+listed,
+		len(people), list(people)).Scan(&n)
 	return n, err
 }
 
@@ -200,13 +237,23 @@ SELECT
 			= ifnull((SELECT n FROM off_user WHERE user_id = a.user_id), 0))
 FROM total`
 
-// tallies returns queries that have in each row a person, how many sessions were looked at, and how many of them match.
+// countUser counts the live sessions of a user but one.
+func countUser(ctx context.Context, view *sql.Tx, q curfew.Query) (n curfew.Count, err error) {
+	err = view.QueryRowContext(ctx, countUserQuery, milli(q.Now), string(q.Except), string(q.User)).Scan(&n.Sessions)
+	n.Users = min(n.Sessions, 1)
+	return n, err
+}
+
+// countUserQuery has the time, the exception and the user as its arguments.
+const countUserQuery = `SELECT
+	(SELECT ifnull(sum(live), 0) FROM person WHERE user_id = ?3)
+	- (SELECT count(*) FROM session WHERE indexed = 1 AND ends_at <= ?1 AND +user_id = ?3)
+	- (SELECT count(*) FROM session WHERE indexed = 1 AND id = ?2 AND +ends_at > ?1 AND +user_id = ?3)
+	+ (SELECT count(*) FROM session WHERE indexed = 0 AND ends_at > ?1 AND +id <> ?2 AND +user_id = ?3)`
+
+// tallies returns queries that have in each row the person of a session that was looked at, and whether it is one to count.
 func tallies(ctx context.Context, view *sql.Tx, fs fences, q curfew.Query, most int) (parts []part, err error) {
-	switch {
-	case len(fs) > 0:
-	case q.Search == "":
-		parts = totals(q)
-	default:
+	if len(fs) == 0 {
 		if parts, err = found(ctx, view, q, most); err != nil {
 			return nil, err
 		}
@@ -217,27 +264,9 @@ func tallies(ctx context.Context, view *sql.Tx, fs fences, q curfew.Query, most 
 		for _, clue := range liveSessions.clues(q.User, q.Search) {
 			c.add(clue.passing(), clue.args...)
 		}
-		parts = append(parts, part{"SELECT person_no, 1, 1 FROM session" + src.hint + c.where(), c.args()})
+		parts = append(parts, part{"SELECT person_no, 1 AS hit FROM session" + src.hint + c.where(), c.args()})
 	}
 	return parts, nil
-}
-
-// totals tallies a user's indexed sessions, without those that are due or not asked for.
-func totals(q curfew.Query) []part {
-	person, not, due := &conditions{}, &conditions{}, "ends_at <= ?"
-	person.add("live > 0")
-	person.add("user_id = ?", string(q.User))
-	not.add("+"+ofUser, string(q.User))
-	not.add("indexed = 1")
-	parts := []part{
-		{"SELECT no, live, live FROM person" + person.where(), person.args()},
-		{"SELECT person_no, 0, -1 FROM session" + not.and(due, milli(q.Now)).where(), not.args(milli(q.Now))},
-	}
-	if q.Except != "" {
-		except := not.and("id = ?", string(q.Except)).and("+ends_at > ?", milli(q.Now))
-		parts = append(parts, part{"SELECT person_no, 0, -1 FROM session" + except.where(), except.args()})
-	}
-	return parts
 }
 
 // found tallies the indexed sessions that a search may find.
@@ -259,14 +288,14 @@ func found(ctx context.Context, view *sql.Tx, q curfew.Query, most int) ([]part,
 	}
 	c, hit := &conditions{}, &conditions{}
 	c.add("seq NOT IN (SELECT seq FROM session WHERE indexed = 1 AND ends_at <= ?)", milli(q.Now))
-	c.add("seq NOT IN (SELECT seq FROM session WHERE indexed = 1 AND id = ?)", string(q.Except))
+	c.add("seq IS NOT (SELECT seq FROM session WHERE indexed = 1 AND id = ?)", string(q.Except))
 	hit.add("1")
 	for i, clue := range clues {
 		if i != at {
 			hit.add(clue.passing(), clue.args...)
 		}
 	}
-	return []part{{"SELECT person_no, 1, " + hit.all() + " FROM (" + strings.Join(from, " UNION ") + ")" + c.where(),
+	return []part{{"SELECT person_no, " + hit.all() + " AS hit FROM (" + strings.Join(from, " UNION ") + ")" + c.where(),
 		slices.Concat(hit.values, args, c.values)}}, nil
 }
 

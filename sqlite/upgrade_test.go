@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,18 +11,20 @@ import (
 	"github.com/curfewhq/curfew/storetest"
 )
 
-// TestUpgrade opens databases of every former schema, with live sessions in the indexes and in none, history, and rows behind a fence.
+// TestUpgrade opens databases of every former schema, with live sessions in the indexes and in none, one under a former name, history, and rows
+// behind a fence.
 func TestUpgrade(t *testing.T) {
 	for schema := int64(2); schema < sqlite.NewestMigration(); schema++ {
 		t.Run(fmt.Sprint("from ", schema), func(t *testing.T) {
 			dir := t.TempDir()
 			sqlite.Former(t, dir, schema,
-				"INSERT INTO person VALUES (1, 'id-amara', 'amara', 'Full amara', 0), (2, 'id-mia', 'mia', 'Full mia', 0)",
-				"UPDATE person SET live = 3 - no",
+				"INSERT INTO person (no, user_id, user_name, full_name) VALUES "+
+					"(1, 'id-amara', 'amara', 'Full amara'), (2, 'id-mia', 'mia', 'Full mia'), (3, 'id-amara', 'amara', 'Former amara')",
+				"UPDATE person SET live = 3 - no WHERE no < 3",
 				"INSERT INTO person_word VALUES ('amara', 1), ('mia', 2), ('full', 1), ('full', 2)",
 				"INSERT INTO device VALUES (1, '')",
 				formerSession(1, 1, "own", "amara", 1), formerSession(2, 1, "behind", "amara", 1), formerSession(3, 1, "behind2", "mia", 2),
-				formerSession(4, 0, "behind3", "mia", 2), formerSession(5, 0, "new", "mia", 2),
+				formerSession(4, 0, "behind3", "mia", 2), formerSession(5, 0, "new", "mia", 2), formerSession(6, 0, "former", "amara", 3),
 				fmt.Sprintf("INSERT INTO fence (upto, but, reason, by_user, by_name, by_session, at) VALUES (4, 'own', 'terminated', '', '', '', %d)",
 					storetest.T0.Add(time.Minute).UnixMilli()),
 				formerPast("past", "amara", 1, time.Second), formerPast("past2", "amara", 1, time.Second), formerPast("past3", "mia", 2, 0))
@@ -29,11 +32,13 @@ func TestUpgrade(t *testing.T) {
 			settle(db)
 			now := storetest.T0.Add(time.Minute)
 			page, err := db.List(t.Context(), curfew.Query{Now: now, Sort: curfew.SortStarted})
-			if err != nil || len(page.Records) != 2 || page.Records[0].Session.ID != "own" || page.Records[1].Session.ID != "new" {
-				t.Errorf("live are %+v, %v; want own and new", page.Records, err)
+			if err != nil || !slices.Equal(records(page.Records), []curfew.SessionID{"own", "new", "former"}) {
+				t.Errorf("live are %+v, %v; want own, new and former", page.Records, err)
 			}
-			if n, err := db.Count(t.Context(), curfew.Query{Now: now}); err != nil || n != (curfew.Count{Sessions: 2, Users: 2}) {
-				t.Errorf("Count = %+v, %v; want 2 of 2", n, err)
+			for _, search := range []string{"", "192."} {
+				if n, err := db.Count(t.Context(), curfew.Query{Now: now, Search: search}); err != nil || n != (curfew.Count{Sessions: 3, Users: 2}) {
+					t.Errorf("Count of %q = %+v, %v; want 3 of 2", search, n, err)
+				}
 			}
 			if past := history(t, db); len(past) != 6 {
 				t.Errorf("the history is %+v; want 6 sessions", past)
