@@ -13,6 +13,7 @@ const cacheShards = 256
 type cache struct {
 	shards [cacheShards]shard
 	most   int                    // entries a shard
+	few    *intern                // what many entries have in common
 	fresh  atomic.Bool            // a shard has fresh entries
 	held   atomic.Pointer[UserID] // whose sessions are being changed
 }
@@ -30,7 +31,7 @@ type shard struct {
 }
 
 func newCache(size int) *cache {
-	c := &cache{most: max(1, size/cacheShards)}
+	c := &cache{most: max(1, size/cacheShards), few: newIntern(size)}
 	for i := range c.shards {
 		c.shards[i].entries.rebuild(0)
 		c.shards[i].ended = map[TokenHash]*EndedError{}
@@ -130,6 +131,7 @@ func (c *cache) begin(h TokenHash) uint64 {
 // add keeps a session that was read since begin. It does not if the session may have changed meanwhile; nor if the cache
 // is full of activity to write, which it reports.
 func (c *cache) add(r Record, epoch uint64) (full bool) {
+	e := newEntry(r, c.few) // before checks wait for the lock
 	s := c.lock(r.Hash)
 	defer s.mu.Unlock()
 	switch {
@@ -138,7 +140,6 @@ func (c *cache) add(r Record, epoch uint64) (full bool) {
 	case s.entries.len >= c.most && !s.evict():
 		return true
 	}
-	e := newEntry(r)
 	if user := c.held.Load(); user != nil && *user == e.user() {
 		e.hold(true)
 	}

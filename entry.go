@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unique"
 )
 
 // timing is what a session's clock is made of, in milliseconds; times count from the Unix epoch.
@@ -42,8 +41,8 @@ type entry struct {
 	gone    bool  // from the cache
 }
 
-func newEntry(r Record) *entry {
-	e := &entry{hash: r.Hash, session: packed(r.Session), written: r.Session.LastActive.UnixMilli()}
+func newEntry(r Record, few *intern) *entry {
+	e := &entry{hash: r.Hash, session: packed(r.Session, few), written: r.Session.LastActive.UnixMilli()}
 	e.lastActive.Store(e.written)
 	e.reckon()
 	return e
@@ -67,8 +66,8 @@ func (e *entry) timing() timing {
 	return e.state().timing().since(e.lastActive.Load())
 }
 
-// packed returns the session with strings that take little room.
-func packed(s Session) Session {
+// packed returns the session with strings that take little room: shared if there are few of their kind.
+func packed(s Session, few *intern) Session {
 	all := strings.Join([]string{string(s.ID), string(s.User.ID), s.User.Name, s.Client.Origin}, "")
 	next := func(s string) string {
 		head := all[:len(s)]
@@ -76,9 +75,9 @@ func packed(s Session) Session {
 		return head
 	}
 	s.ID = SessionID(next(string(s.ID)))
-	s.User = User{UserID(next(string(s.User.ID))), next(s.User.Name), unique.Make(s.User.FullName).Value()}
-	s.Client = Client{next(s.Client.Origin), unique.Make(s.Client.Device).Value()}
-	s.Credential = unique.Make(s.Credential).Value()
+	s.User = User{UserID(next(string(s.User.ID))), next(s.User.Name), few.one(s.User.FullName)}
+	s.Client = Client{next(s.Client.Origin), few.one(s.Client.Device)}
+	s.Credential = Credential(few.one(string(s.Credential)))
 	return s
 }
 
@@ -131,7 +130,6 @@ func (e *entry) waitAgain(now int64) waiting {
 func (e *entry) change(f func(*Session)) {
 	s := *e.state()
 	f(&s)
-	s.User.FullName = unique.Make(s.User.FullName).Value()
 	e.changed.Store(&s)
 	e.reckon()
 }

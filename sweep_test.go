@@ -11,7 +11,7 @@ func TestQueuePast(t *testing.T) {
 	start := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 	q := newQueue()
 	for _, at := range []time.Time{start, start.Add(time.Hour)} {
-		e := newEntry(Record{Session: Session{LastActive: at, Lifetime: time.Minute, ExpiresAt: start.Add(24 * time.Hour)}})
+		e := newEntry(Record{Session: Session{LastActive: at, Lifetime: time.Minute, ExpiresAt: start.Add(24 * time.Hour)}}, newIntern(1))
 		q.put(e.wait(e.timing()))
 	}
 	now := start.Add(time.Minute).UnixMilli()
