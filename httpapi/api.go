@@ -30,6 +30,7 @@ type ControlOptions struct {
 	Accounts *account.Service
 	Logger   *slog.Logger // nil means slog.Default()
 	Status   Status
+	Stopping <-chan struct{} // as in Options
 }
 
 type api struct {
@@ -56,7 +57,7 @@ func New(opt Options) http.Handler {
 // NewControl returns the same API for who runs this machine, who may do everything. It asks nobody who they are: serve it only
 // where whoever can reach it may do that, such as a Unix socket with mode 0600.
 func NewControl(opt ControlOptions) http.Handler {
-	a := newAPI(Options{Sessions: opt.Sessions, Accounts: opt.Accounts, Logger: opt.Logger})
+	a := newAPI(Options{Sessions: opt.Sessions, Accounts: opt.Accounts, Logger: opt.Logger, Stopping: opt.Stopping})
 	a.identify, a.status, a.frank = operator, opt.Status, true
 	return a.handler(append(a.routes(), a.controlRoutes()...))
 }

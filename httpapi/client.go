@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -33,8 +34,12 @@ type Client struct {
 // ErrProofNeeded says that the server wants the password once more before it does this: see Prove.
 var ErrProofNeeded = &curfew.Error{Code: curfew.CodeDenied, Message: "the password is needed once more"}
 
-// NewClient returns a client that reaches the API by rt: http.DefaultTransport, a SocketTransport or a HandlerTransport.
-func NewClient(rt http.RoundTripper) *Client { return &Client{http: http.Client{Transport: rt}} }
+// NewClient returns a client that reaches the API by rt: http.DefaultTransport, a SocketTransport or a HandlerTransport. It follows no
+// redirect: the API has none, and what Authorize adds is for Server alone.
+func NewClient(rt http.RoundTripper) *Client {
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Client{http: http.Client{Transport: rt, CheckRedirect: stay}}
+}
 
 // Session returns one's own session, which may have ended.
 func (c *Client) Session(ctx context.Context) (s Session, err error) {
@@ -103,14 +108,20 @@ func (c *Client) History(ctx context.Context, q HistoryQuery) iter.Seq2[Session,
 	})
 }
 
-// Export writes all ended sessions that the query finds, as CSV or, line by line, as JSON: q.Format is "csv" or "ndjson".
+// Export writes all ended sessions that the query finds, as CSV or, line by line, as JSON: q.Format is "csv" or "ndjson". A stream that
+// breaks off is an error.
 func (c *Client) Export(ctx context.Context, q HistoryQuery, to io.Writer) error {
-	resp, err := c.send(ctx, http.MethodGet, "/history?"+q.values().Encode(), nil)
+	q.Limit = 0
+	req, err := c.request(ctx, http.MethodGet, "/history?"+q.values().Encode(), nil)
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
-	if _, err := io.Copy(to, resp.Body); err != nil {
+	body, err := c.stream(req, map[string]string{"csv": csvType, "ndjson": ndjsonType}[q.Format])
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if _, err := io.Copy(to, body); err != nil {
 		return fmt.Errorf("read the server's answer: %w", err)
 	}
 	return nil
@@ -306,10 +317,16 @@ func (c *Client) call(ctx context.Context, method, path string, body, into any) 
 		return err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNoContent {
+		return nil
+	}
+	if !isOfType(resp, jsonType) {
+		return strangeAnswer(resp)
+	}
 	if into == nil {
 		return nil
 	}
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(into); err != nil {
 		return fmt.Errorf("read the server's answer: %w", err)
 	}
 	return nil
@@ -334,6 +351,19 @@ func (c *Client) do(req *http.Request) (*http.Response, error) {
 		return nil, readProblem(resp)
 	}
 	return resp, nil
+}
+
+// stream sends one request, and returns the answer if it is of the media type.
+func (c *Client) stream(req *http.Request, mediaType string) (io.ReadCloser, error) {
+	resp, err := c.do(req)
+	if err != nil {
+		return nil, err
+	}
+	if !isOfType(resp, mediaType) {
+		defer resp.Body.Close()
+		return nil, strangeAnswer(resp)
+	}
+	return resp.Body, nil
 }
 
 func (c *Client) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
@@ -365,11 +395,34 @@ func (c *Client) request(ctx context.Context, method, path string, body any) (*h
 	return req, nil
 }
 
+// maxAnswer is how much of one document is read: no page is as large.
+const maxAnswer = 16 << 20
+
+func isOfType(resp *http.Response, mediaType string) bool {
+	got, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	return err == nil && got == mediaType
+}
+
+// strangeAnswer is the error for what no Curfew answers: something else is at the address, or between here and there.
+func strangeAnswer(resp *http.Response) error {
+	e := &curfew.Error{Code: curfew.CodeInternal, Message: "what answers is not Curfew: it says " + resp.Status}
+	if kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil {
+		e.Message += ", with " + kind
+	}
+	switch to, err := resp.Location(); {
+	case err == nil && resp.StatusCode/100 == 3:
+		e.Message = fmt.Sprintf("what answers is not Curfew, but leads on to %s", to.Redacted())
+	case resp.StatusCode == http.StatusBadGateway, resp.StatusCode == http.StatusServiceUnavailable, resp.StatusCode == http.StatusGatewayTimeout:
+		e.Code, e.Message = curfew.CodeUnavailable, "the proxy before Curfew can't reach it: it says "+resp.Status
+	}
+	return e
+}
+
 // readProblem makes of a problem document the error that it was made of.
 func readProblem(resp *http.Response) error {
 	var p Problem
-	if err := json.NewDecoder(resp.Body).Decode(&p); err != nil {
-		return fmt.Errorf("the server answered %s", resp.Status)
+	if !isOfType(resp, problemType) || json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&p) != nil {
+		return strangeAnswer(resp)
 	}
 	if p.Type == TypeProofNeeded {
 		return ErrProofNeeded

@@ -1,15 +1,14 @@
 package httpapi
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"net/http"
-	"strings"
+
+	"github.com/tmaxmax/go-sse"
 
 	"github.com/curfewhq/curfew"
 )
@@ -19,71 +18,49 @@ type SessionEvent struct {
 	ID      string           // for Watch to go on after it
 	Kind    curfew.EventKind // empty for a reset
 	Reset   bool
-	Session Session
+	Session Session // as it was when it was told
 }
 
-// maxEvent is the most that one event may hold, in bytes.
-const maxEvent = 64 << 10
-
-// Watch goes through what happens to sessions, from after the event with the ID on; with an empty one it begins with a reset. When the
-// stream breaks it ends with an error, of which io.ErrUnexpectedEOF says that the server closed it: Watch again, from the last
-// event's ID, goes on where it was.
-func (c *Client) Watch(ctx context.Context, after string) iter.Seq2[SessionEvent, error] {
-	return func(yield func(SessionEvent, error) bool) {
-		err := c.watch(ctx, after, func(e SessionEvent) bool { return yield(e, nil) })
-		if err != nil {
-			yield(SessionEvent{}, err)
-		}
-	}
-}
-
-func (c *Client) watch(ctx context.Context, after string, yield func(SessionEvent) bool) error {
+// Watch returns what happens to sessions, from after the event with the ID on; with an empty one it begins with a reset. The events must
+// be ranged over, once, which ends with an error when the stream breaks: io.ErrUnexpectedEOF says that the server closed it. Watch
+// again, from the last event's ID, goes on where it was.
+func (c *Client) Watch(ctx context.Context, after string) (iter.Seq2[SessionEvent, error], error) {
 	req, err := c.request(ctx, http.MethodGet, "/sessions/events", nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	req.Header.Set("Accept", "text/event-stream")
+	req.Header.Set("Accept", eventsType)
 	if after != "" {
 		req.Header.Set("Last-Event-ID", after)
 	}
-	resp, err := c.do(req)
+	body, err := c.stream(req, eventsType)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, maxEvent)
-	m := map[string]string{}
-	for lines.Scan() {
-		if name, value, _ := strings.Cut(lines.Text(), ": "); name != "" {
-			m[name] = value
-			continue
+	return func(yield func(SessionEvent, error) bool) {
+		defer body.Close()
+		for e, err := range sse.Read(body, nil) {
+			if err != nil {
+				yield(SessionEvent{}, fmt.Errorf("read the server's events: %w", err))
+				return
+			}
+			event, err := newSessionEvent(e)
+			if !yield(event, err) || err != nil {
+				return
+			}
 		}
-		if e, ok, err := newSessionEvent(m); err != nil {
-			return err
-		} else if ok && !yield(e) {
-			return nil
-		}
-		clear(m)
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("read the server's events: %w", err)
-	}
-	return io.ErrUnexpectedEOF
+		yield(SessionEvent{}, fmt.Errorf("read the server's events: %w", io.ErrUnexpectedEOF))
+	}, nil
 }
 
-// newSessionEvent makes an event of its lines; ok is false if they are none.
-func newSessionEvent(m map[string]string) (e SessionEvent, ok bool, err error) {
-	e = SessionEvent{ID: m["id"], Kind: curfew.EventKind(m["event"])}
-	switch m["event"] {
-	case "":
-		return e, false, nil
-	case "reset":
-		e.Kind, e.Reset = "", true
-		return e, true, nil
+func newSessionEvent(e sse.Event) (SessionEvent, error) {
+	event := SessionEvent{ID: e.LastEventID, Kind: curfew.EventKind(e.Type)}
+	if e.Type == "reset" {
+		event.Kind, event.Reset = "", true
+		return event, nil
 	}
-	if err := json.Unmarshal([]byte(m["data"]), &e.Session); err != nil {
-		return e, false, errors.Join(errors.New("the server sent an event that can't be read"), err)
+	if err := json.Unmarshal([]byte(e.Data), &event.Session); err != nil {
+		return event, fmt.Errorf("the server sent an event that can't be read: %w", err)
 	}
-	return e, true, nil
+	return event, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -393,7 +394,7 @@ func TestClientWatches(t *testing.T) {
 	_, token := k.signIn("amara")
 	c := k.remote(token)
 	var last string
-	for e, err := range c.Watch(t.Context(), "") {
+	for e, err := range watch(t, c, "") {
 		if err != nil || !e.Reset {
 			t.Fatalf("%+v, %v", e, err)
 		}
@@ -405,7 +406,7 @@ func TestClientWatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []curfew.EventKind{curfew.EventStarted, curfew.EventEnded}
-	for e, err := range c.Watch(t.Context(), last) {
+	for e, err := range watch(t, c, last) {
 		if err != nil || e.Kind != want[0] || e.Session.ID != first.ID {
 			t.Fatalf("%+v, %v; want %s", e, err, want[0])
 		}
@@ -415,11 +416,21 @@ func TestClientWatches(t *testing.T) {
 	}
 	var err error
 	close(k.stopping)
-	for _, err = range c.Watch(t.Context(), "") {
+	for _, err = range watch(t, c, "") {
 	}
 	if !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("the end of the stream: %v", err)
 	}
+}
+
+// watch must be let in.
+func watch(t *testing.T, c *httpapi.Client, after string) iter.Seq2[httpapi.SessionEvent, error] {
+	t.Helper()
+	events, err := c.Watch(t.Context(), after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return events
 }
 
 func TestClientIsToldOfProof(t *testing.T) {

@@ -63,9 +63,10 @@ func (a *api) listen(w http.ResponseWriter, c *call) listener {
 // begin answers that events follow, and reports whether anybody listens to them.
 func (l *listener) begin() bool {
 	h := l.w.Header()
-	h.Set("Content-Type", "text/event-stream")
+	h.Set("Content-Type", eventsType)
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	l.w.WriteHeader(http.StatusOK)
+	_ = l.rc.Flush()                  // the first event may be long in coming; not every writer can
 	l.rc.SetReadDeadline(time.Time{}) // the server's own would end the stream; not every writer has one
 	return l.c.Method != http.MethodHead
 }

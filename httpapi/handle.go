@@ -126,6 +126,9 @@ func page(f func(http.ResponseWriter, *call) error) register {
 const (
 	jsonType    = "application/json"
 	problemType = "application/problem+json"
+	csvType     = "text/csv"
+	ndjsonType  = "application/x-ndjson"
+	eventsType  = "text/event-stream"
 )
 
 // edge is what all handlers share: it answers what befalls them.

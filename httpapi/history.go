@@ -219,7 +219,7 @@ type ndjson struct{ *json.Encoder }
 
 func newNDJSON(w io.Writer) format { return ndjson{json.NewEncoder(w)} }
 
-func (ndjson) mediaType() string       { return "application/x-ndjson" }
+func (ndjson) mediaType() string       { return ndjsonType }
 func (ndjson) fileName() string        { return "history.ndjson" }
 func (ndjson) begin() error            { return nil }
 func (n ndjson) write(s Session) error { return n.Encode(s) }
@@ -239,7 +239,7 @@ var csvHead = []string{
 	"created_at", "last_active_at", "lifetime_seconds",
 }
 
-func (csvFormat) mediaType() string { return "text/csv; charset=utf-8; header=present" }
+func (csvFormat) mediaType() string { return csvType + "; charset=utf-8; header=present" }
 func (csvFormat) fileName() string  { return "history.csv" }
 func (c csvFormat) begin() error    { return c.Write(csvHead) }
 

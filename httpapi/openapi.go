@@ -134,12 +134,12 @@ func problemResponse(what string) *huma.Response {
 
 // contentsOf are the answers that handlers write themselves.
 var contentsOf = map[string]map[string]*huma.MediaType{
-	"watchSession":  {"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
-	"watchSessions": {"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
+	"watchSession":  {eventsType: {Schema: &huma.Schema{Type: huma.TypeString}}},
+	"watchSessions": {eventsType: {Schema: &huma.Schema{Type: huma.TypeString}}},
 	"listHistory": {
-		jsonType:               {Schema: &huma.Schema{Ref: "#/components/schemas/HistoryPage"}},
-		"text/csv":             {Schema: &huma.Schema{Type: huma.TypeString}},
-		"application/x-ndjson": {Schema: &huma.Schema{Type: huma.TypeString}},
+		jsonType:   {Schema: &huma.Schema{Ref: "#/components/schemas/HistoryPage"}},
+		csvType:    {Schema: &huma.Schema{Type: huma.TypeString}},
+		ndjsonType: {Schema: &huma.Schema{Type: huma.TypeString}},
 	},
 }
 

@@ -1,8 +1,8 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -24,40 +24,84 @@ func HandlerTransport(h http.Handler) http.RoundTripper { return handlerTranspor
 
 type handlerTransport struct{ h http.Handler }
 
-// RoundTrip returns the handler's answer when it is complete.
+// RoundTrip returns the handler's answer when it has begun: the body may be a stream.
 func (t handlerTransport) RoundTrip(out *http.Request) (*http.Response, error) {
-	in := out.Clone(out.Context())
+	ctx, cancel := context.WithCancel(out.Context())
+	in := out.Clone(ctx)
 	in.RequestURI = out.URL.RequestURI()
 	if in.Body == nil {
 		in.Body = http.NoBody
 	}
-	defer in.Body.Close()
-	w := &recorder{header: http.Header{}}
-	t.h.ServeHTTP(w, in)
-	w.WriteHeader(http.StatusOK)
+	body, sink := io.Pipe()
+	w := &piped{header: http.Header{}, begun: make(chan struct{}), sink: sink}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer in.Body.Close()
+		w.serve(t.h, in)
+	}()
+	<-w.begun
 	return &http.Response{
-		Status: http.StatusText(w.status), StatusCode: w.status,
+		Status: fmt.Sprint(w.status, " ", http.StatusText(w.status)), StatusCode: w.status,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: w.header, Body: io.NopCloser(&w.body), ContentLength: int64(w.body.Len()), Request: out,
+		Header: w.sent, Body: &pipedBody{body, cancel, done}, ContentLength: -1, Request: out,
 	}, nil
 }
 
-// recorder keeps an answer.
-type recorder struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
+// pipedBody is what the handler writes.
+type pipedBody struct {
+	*io.PipeReader
+	cancel context.CancelFunc
+	done   <-chan struct{}
 }
 
-func (w *recorder) Header() http.Header { return w.header }
+// Close returns when the handler has: who closes its store next takes nothing away from it.
+func (b *pipedBody) Close() error {
+	b.cancel()
+	err := b.PipeReader.Close()
+	<-b.done
+	return err
+}
 
-func (w *recorder) WriteHeader(status int) {
+// piped hands an answer over as it is written.
+type piped struct {
+	header, sent http.Header
+	status       int
+	begun        chan struct{} // closed once status and header are set
+	sink         *io.PipeWriter
+}
+
+// serve ends the body as the handler ends: an answer that is broken off has no end.
+func (w *piped) serve(h http.Handler, r *http.Request) {
+	defer func() {
+		if v := recover(); v == http.ErrAbortHandler {
+			w.WriteHeader(http.StatusOK)
+			w.sink.CloseWithError(io.ErrUnexpectedEOF)
+		} else if v != nil {
+			panic(v)
+		}
+	}()
+	h.ServeHTTP(w, r)
+	w.WriteHeader(http.StatusOK)
+	w.sink.Close()
+}
+
+func (w *piped) Header() http.Header { return w.header }
+
+func (w *piped) WriteHeader(status int) {
 	if w.status == 0 {
-		w.status = status
+		w.status, w.sent = status, w.header.Clone()
+		close(w.begun)
 	}
 }
 
-func (w *recorder) Write(b []byte) (int, error) {
+func (w *piped) Write(b []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
-	return w.body.Write(b)
+	return w.sink.Write(b)
+}
+
+// FlushError is for http.ResponseController: what is written is with the reader already.
+func (w *piped) FlushError() error {
+	w.WriteHeader(http.StatusOK)
+	return nil
 }

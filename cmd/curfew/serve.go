@@ -196,7 +196,7 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 		edge: curfew.Edge{TrustedProxies: prefixes(c.TrustedProxy), CookieDomain: string(c.CookieDomain)},
 	}), log)
 	control := newServer(httpapi.NewControl(httpapi.ControlOptions{
-		Sessions: h.sessions, Accounts: h.accounts, Logger: log,
+		Sessions: h.sessions, Accounts: h.accounts, Logger: log, Stopping: stopping,
 		Status: httpapi.Status{Version: version(), PID: os.Getpid(), Address: address},
 	}), log)
 
