@@ -5,53 +5,76 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
 )
 
-var updateDocs = flag.Bool("update", false, "write the tables of flags into docs/configuration.md")
+var updateDocs = flag.Bool("update", false, "write the tables of flags into docs/configuration.md and docs/commands.md")
 
-const configurationPage = "../../docs/configuration.md"
+// pages say which flags there are. Where one has a table of those that commands share, its other tables leave them out.
+var pages = []string{"../../docs/configuration.md", "../../docs/commands.md"}
 
-// TestConfigurationPage compares the tables of flags in docs/configuration.md with what --help says.
-func TestConfigurationPage(t *testing.T) {
-	page, err := os.ReadFile(configurationPage)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := string(page)
+var (
+	flagTables  = regexp.MustCompile(`(?s)<!-- flags of (curfew[a-z ]*) -->\n.*?<!-- end -->`)
+	sharedTable = regexp.MustCompile(`(?s)<!-- shared flags -->\n.*?<!-- end -->`)
+)
+
+// TestFlagTables compares the tables of flags in the pages with what --help says.
+func TestFlagTables(t *testing.T) {
 	parser, err := newParser(streams{os.Stdin, os.Stdout, os.Stderr}, func(int) {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	documented := map[string]bool{}
-	tables := regexp.MustCompile(`(?s)<!-- flags of (curfew[a-z ]*) -->\n.*?<!-- end -->`)
-	want = tables.ReplaceAllStringFunc(want, func(old string) string {
-		name := tables.FindStringSubmatch(old)[1]
-		node := find(parser.Model.Node, strings.Fields(name)[1:])
-		if node == nil {
-			t.Errorf("the page has a table for %q, which is no command", name)
-			return old
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
 		}
-		documented[name] = true
-		return fmt.Sprintf("<!-- flags of %s -->\n%s<!-- end -->", name, flagTable(node))
-	})
+		want := flagTables.ReplaceAllStringFunc(string(text), func(old string) string {
+			name := flagTables.FindStringSubmatch(old)[1]
+			node := find(parser.Model.Node, strings.Fields(name)[1:])
+			if node == nil {
+				t.Errorf("%s has a table for %q, which is no command", page, name)
+				return old
+			}
+			documented[name] = true
+			return fmt.Sprintf("<!-- flags of %s -->\n%s<!-- end -->", name, flagTable(node, sharedTable.Match(text)))
+		})
+		want = sharedTable.ReplaceAllStringFunc(want, func(string) string {
+			return "<!-- shared flags -->\n" + tableOf(sharedFlags(find(parser.Model.Node, []string{"sessions"}), true)) + "<!-- end -->"
+		})
+		if want == string(text) {
+			continue
+		}
+		if !*updateDocs {
+			t.Errorf("%s differs from --help; run: go test ./cmd/curfew -run TestFlagTables -update", page)
+		} else if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, leaf := range parser.Model.Leaves(true) {
-		if name := commandName(leaf); len(leaf.Flags) > 1 && !documented[name] {
-			t.Errorf("the page has no table for %q", name)
+		if name := commandName(leaf); len(sharedFlags(leaf, false)) > 0 && !documented[name] {
+			t.Errorf("no page has a table for %q", name)
 		}
 	}
-	if want == string(page) {
-		return
+}
+
+// sharedFlags returns the flags that commands share by serverFlags, or all the others.
+func sharedFlags(n *kong.Node, shared bool) (flags []*kong.Flag) {
+	names := map[string]bool{}
+	for _, f := range kong.Must(&struct{ serverFlags }{}).Model.Flags {
+		names[f.Name] = true
 	}
-	if !*updateDocs {
-		t.Fatal("docs/configuration.md differs from --help; run: go test ./cmd/curfew -run TestConfigurationPage -update")
+	for _, f := range n.Flags {
+		if f.Name != "help" && names[f.Name] == shared {
+			flags = append(flags, f)
+		}
 	}
-	if err := os.WriteFile(configurationPage, []byte(want), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	return flags
 }
 
 // commandName is what one types for a command.
@@ -78,18 +101,29 @@ func find(n *kong.Node, words []string) *kong.Node {
 	return n
 }
 
-func flagTable(n *kong.Node) string {
+func flagTable(n *kong.Node, withoutShared bool) string {
+	flags := sharedFlags(n, false)
+	if !withoutShared {
+		flags = slices.Concat(sharedFlags(n, true), flags)
+	}
+	return tableOf(flags)
+}
+
+func tableOf(flags []*kong.Flag) string {
+	if len(flags) == 0 {
+		return ""
+	}
 	var b strings.Builder
 	b.WriteString("| flag | variable | default | meaning |\n|---|---|---|---|\n")
-	for _, f := range n.Flags {
-		if f.Name == "help" {
-			continue
-		}
-		def := ""
+	for _, f := range flags {
+		def, envs := "", ""
 		if f.Default != "" {
 			def = "`" + f.Default + "`"
 		}
-		fmt.Fprintf(&b, "| `--%s` | `%s` | %s | %s |\n", f.Name, strings.Join(f.Envs, "`, `"), def, f.Help)
+		if len(f.Envs) > 0 {
+			envs = "`" + strings.Join(f.Envs, "`, `") + "`"
+		}
+		fmt.Fprintf(&b, "| `--%s` | %s | %s | %s |\n", f.Name, envs, def, f.Help)
 	}
 	return b.String()
 }

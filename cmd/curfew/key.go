@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
+	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
 	"github.com/curfewhq/curfew/httpapi"
 )
@@ -17,12 +17,12 @@ type keyCmd struct {
 }
 
 type keyNewCmd struct {
-	dataFlags
+	serverFlags
 	User    string       `arg:"" help:"User name of the owner."`
 	Name    string       `arg:"" help:"What the key is for."`
-	Role    account.Role `default:"user" help:"What the key may do: admin, auditor or user; at most what its owner may."`
-	Expires *duration    `placeholder:"TIME" xor:"expiry" help:"How long the key is good: at most 365d; 90d if not given."`
-	Never   bool         `xor:"expiry" help:"The key never expires."`
+	Role    account.Role `env:"-" default:"user" help:"What the key may do: admin, auditor or user; at most what its owner may."`
+	Expires *duration    `env:"-" placeholder:"TIME" xor:"expiry" help:"How long the key is good: at most 365d; 90d if not given."`
+	Never   bool         `env:"-" xor:"expiry" help:"The key never expires."`
 }
 
 // Run makes a key. Its secret alone goes to standard output, so that a script can take it from there.
@@ -45,7 +45,7 @@ func (c keyNewCmd) Run(ctx context.Context, std streams) error {
 		}
 		until := "It never expires."
 		if !k.ExpiresAt.IsZero() {
-			until = "It expires " + k.ExpiresAt.Local().Format(zoned) + "."
+			until = "It expires " + when(k.ExpiresAt.Time) + "."
 		}
 		fmt.Fprintf(std.err, "Made the API key %s (%s) of %s. %s This is its secret, shown this once:\n", k.ID, k.Role, k.Username, until)
 		_, err = fmt.Fprintln(std.out, k.Secret)
@@ -54,9 +54,9 @@ func (c keyNewCmd) Run(ctx context.Context, std streams) error {
 }
 
 type keyListCmd struct {
-	dataFlags
-	User string `arg:"" optional:"" help:"Only this user's keys."`
-	JSON bool   `name:"json" help:"Print JSON."`
+	serverFlags
+	User string `arg:"" optional:"" help:"Only this user's keys. Without it those of all or, for who may not see them, one's own."`
+	JSON bool   `env:"-" name:"json" help:"Print JSON."`
 }
 
 // Run lists keys, never their secrets.
@@ -67,22 +67,21 @@ func (c keyListCmd) Run(ctx context.Context, std streams) error {
 			return err
 		}
 		if c.JSON {
-			return printJSON(std.out, keys)
+			return printList(std.out, listed(keys))
 		}
 		if len(keys) == 0 {
 			_, err := fmt.Fprintln(std.out, "There are no API keys.")
 			return err
 		}
-		w := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tUSER\tNAME\tROLE\tLAST USED\tEXPIRES")
+		t := newTable(std.out, column{"ID", 0}, column{"USER", 8}, column{"NAME", 8}, column{"ROLE", 0}, column{"LAST USED", 0}, column{"EXPIRES", 0})
 		for _, k := range keys {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Username, k.Name, k.Role, timeOrNever(k.LastUsedAt), timeOrNever(k.ExpiresAt))
+			t.row(string(k.ID), k.Username, k.Name, string(k.Role), timeOrNever(k.LastUsedAt), timeOrNever(k.ExpiresAt))
 		}
-		return w.Flush()
+		return t.flush()
 	})
 }
 
-// keys returns the keys of the user or, without one, of all.
+// keys returns the keys of the user or, without one, of all whose keys the caller may see.
 func (c keyListCmd) keys(ctx context.Context, api *httpapi.Client) ([]httpapi.Key, error) {
 	if c.User != "" {
 		u, err := api.UserNamed(ctx, c.User)
@@ -93,6 +92,9 @@ func (c keyListCmd) keys(ctx context.Context, api *httpapi.Client) ([]httpapi.Ke
 	}
 	var all []httpapi.Key
 	for u, err := range api.Users(ctx) {
+		if curfew.ErrorCode(err) == curfew.CodeDenied {
+			return api.Keys(ctx)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -109,11 +111,11 @@ func timeOrNever(t httpapi.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
-	return t.Local().Format(zoned)
+	return when(t.Time)
 }
 
 type keyRevokeCmd struct {
-	dataFlags
+	serverFlags
 	IDs []account.KeyID `arg:"" name:"id" help:"Keys to revoke, by the IDs that curfew key list shows."`
 }
 

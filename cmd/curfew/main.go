@@ -24,6 +24,7 @@ type cli struct {
 	Key      keyCmd      `cmd:"" help:"Manage API keys."`
 	Sessions sessionsCmd `cmd:"" help:"List who is signed in."`
 	End      endCmd      `cmd:"" help:"End sessions."`
+	History  historyCmd  `cmd:"" help:"List sessions that have ended."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 
 	VersionFlag kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
@@ -44,6 +45,7 @@ const (
 	exitNotFound    = 3
 	exitConflict    = 4
 	exitUnavailable = 5
+	exitDenied      = 6
 )
 
 func main() {
@@ -69,7 +71,7 @@ func run(ctx context.Context, args []string, std streams) int {
 	}
 	kctx.BindTo(ctx, (*context.Context)(nil))
 	if err := kctx.Run(std); err != nil {
-		fmt.Fprintf(std.err, "curfew: %s\n", message(err))
+		fmt.Fprintf(std.err, "curfew: %s\n", printableLines(message(err)))
 		return exitStatus(err)
 	}
 	return exitOK
@@ -117,6 +119,8 @@ func formatHelp(v *kong.Value) string {
 var inputs = map[string]string{
 	"username": "the user name", "full_name": "--full-name", "role": "--role", "seconds": "--lifetime", "lifetime_seconds": "--lifetime", "password": "the password",
 	"name": "the name", "expires_in_seconds": "--expires",
+	"q": "--search", "origin": "--origin", "credential": "--credential", "device": "--device", "idle_longer_than": "--idle-longer-than",
+	"reason": "--reason", "actor": "--by", "from": "--from", "until": "--until", "expect": "--expect", "user": "--user",
 	"max-age": "--max-age", "max-sessions": "--max-sessions", "at-max": "--at-max", "keep-history": "--keep-history",
 }
 
@@ -125,6 +129,9 @@ func message(err error) string {
 	var e *curfew.Error
 	if errors.As(err, &e) && e.Err == nil && inputs[e.Field] != "" {
 		return inputs[e.Field] + " " + e.Message
+	}
+	if u, ok := errors.AsType[*unreachable](err); ok {
+		return u.Error()
 	}
 	return err.Error()
 }
@@ -142,6 +149,8 @@ func exitStatus(err error) int {
 		return exitConflict
 	case curfew.CodeUnavailable, curfew.CodeLimited:
 		return exitUnavailable
+	case curfew.CodeDenied:
+		return exitDenied
 	default:
 		return exitFailure
 	}

@@ -2,70 +2,111 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
-	"text/tabwriter"
-	"time"
 
+	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/httpapi"
 )
 
 type sessionsCmd struct {
-	dataFlags
-	User string `placeholder:"NAME" help:"Only this user's sessions."`
-	JSON bool   `name:"json" help:"Print JSON."`
+	serverFlags
+	filterFlags
+	Sort  string `env:"-" default:"-started" enum:"started,-started,activity,-activity,user,-user,origin,-origin,device,-device" help:"The order: started, activity, user, origin or device; with - before it the other way round. Times begin with the earliest, or with - the latest."`
+	Limit int    `env:"-" placeholder:"N" help:"At most so many. Without it all."`
+	JSON  bool   `env:"-" name:"json" help:"Print JSON."`
+}
+
+// Help shows what one does with it.
+func (sessionsCmd) Help() string {
+	return `Examples:
+
+  curfew sessions --user amara
+  curfew sessions --idle-longer-than 12h --sort activity
+  curfew sessions --origin 192.0.2.0/24 --json | jq -r '.[].id'
+
+Sorted by anything but started, a list of several pages may miss a session that changes meanwhile, or have it twice.`
 }
 
 // Run lists the live sessions.
 func (c sessionsCmd) Run(ctx context.Context, std streams) error {
+	if c.Limit < 0 {
+		return usage("--limit must be 1 or more")
+	}
 	return c.with(ctx, false, func(api *httpapi.Client) error {
-		sessions, err := collect(api.Sessions(ctx, httpapi.Filter{User: c.User}))
-		if err != nil {
+		list := &sessionList{limit: c.Limit, query: httpapi.SessionQuery{Filter: c.filter(), Sort: c.Sort}}
+		if c.JSON {
+			return printList(std.out, list.all(ctx, api))
+		}
+		if err := printSessions(std.out, list.all(ctx, api)); err != nil {
 			return err
 		}
-		if c.JSON {
-			return printJSON(std.out, sessions)
+		if list.more {
+			fmt.Fprintf(std.err, "These are %d of %s.\n", c.Limit, list.counted())
 		}
-		return printSessions(std.out, sessions)
+		return nil
 	})
 }
 
-// zoned is how times are printed: those of the machine one sits at.
-const zoned = time.DateTime + " MST"
+// sessionList goes through pages of live sessions.
+type sessionList struct {
+	query httpapi.SessionQuery
+	limit int // how many at most; 0: all
 
-func printSessions(out io.Writer, sessions []httpapi.Session) error {
-	if len(sessions) == 0 {
+	page httpapi.SessionPage // the latest
+	more bool                // there are more than the limit
+}
+
+func (l *sessionList) all(ctx context.Context, api *httpapi.Client) iter.Seq2[httpapi.Session, error] {
+	return func(yield func(httpapi.Session, error) bool) {
+		for n, first := 0, true; first || l.page.NextCursor != ""; first = false {
+			l.query.Limit, l.query.Cursor = curfew.MaxPage, l.page.NextCursor
+			if l.limit > 0 {
+				l.query.Limit = min(curfew.MaxPage, l.limit-n)
+			}
+			var err error
+			if l.page, err = api.SessionPage(ctx, l.query); err != nil {
+				yield(httpapi.Session{}, err)
+				return
+			}
+			for _, s := range l.page.Sessions {
+				if !yield(s, nil) {
+					return
+				}
+			}
+			if n += len(l.page.Sessions); n == l.limit && n > 0 {
+				l.more = l.page.NextCursor != "" || l.page.Count > n
+				return
+			}
+		}
+	}
+}
+
+// counted is how many sessions there are, in words.
+func (l *sessionList) counted() string { return countOf(l.page) }
+
+func countOf(p httpapi.SessionPage) string {
+	if !p.CountExact {
+		return "more than " + plural(p.Count, "session")
+	}
+	return plural(p.Count, "session")
+}
+
+var sessionColumns = []column{{"ID", 0}, {"USER", 8}, {"STARTED", 0}, {"LAST ACTIVITY", 0}, {"ORIGIN", 15}, {"DEVICE", 8}}
+
+func printSessions(out io.Writer, sessions iter.Seq2[httpapi.Session, error]) error {
+	t, empty := newTable(out, sessionColumns...), true
+	for s, err := range sessions {
+		if err != nil {
+			return err
+		}
+		empty = false
+		t.row(string(s.ID), s.Username, when(s.CreatedAt.Time), when(s.LastActiveAt.Time), s.Origin, s.Device)
+	}
+	if empty {
 		_, err := fmt.Fprintln(out, "Nobody is signed in.")
 		return err
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tUSER\tSTARTED\tLAST ACTIVITY\tORIGIN\tDEVICE")
-	for _, s := range sessions {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.Username,
-			s.CreatedAt.Local().Format(zoned), s.LastActiveAt.Local().Format(zoned), s.Origin, s.Device)
-	}
-	return w.Flush()
-}
-
-// printJSON prints a list, which is never null.
-func printJSON[T any](w io.Writer, list []T) error {
-	if list == nil {
-		list = []T{}
-	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(list)
-}
-
-func collect[T any](all iter.Seq2[T, error]) ([]T, error) {
-	var list []T
-	for v, err := range all {
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, v)
-	}
-	return list, nil
+	return t.flush()
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/term"
@@ -30,7 +29,7 @@ type userCmd struct {
 
 // nameArg is the account that a command is about.
 type nameArg struct {
-	dataFlags
+	serverFlags
 	Name string `arg:"" help:"User name."`
 }
 
@@ -47,15 +46,15 @@ func (c nameArg) withUser(ctx context.Context, f func(*httpapi.Client, httpapi.U
 
 // passwordFlag says where a password comes from; it is never in the arguments, which others can see.
 type passwordFlag struct {
-	PasswordStdin bool `help:"Read the password from standard input instead of asking for it."`
+	PasswordStdin bool `env:"-" help:"Read the password from standard input instead of asking for it."`
 }
 
 type userAddCmd struct {
 	nameArg
 	passwordFlag
-	FullName string       `help:"Full name." placeholder:"NAME"`
-	Role     account.Role `default:"user" help:"What the account may do: admin, auditor or user."`
-	Lifetime int64        `default:"300" placeholder:"SECONDS" help:"Token lifetime: 30 to 2147482 seconds."`
+	FullName string       `env:"-" placeholder:"NAME" help:"Full name."`
+	Role     account.Role `env:"-" default:"user" help:"What the account may do: admin, auditor or user."`
+	Lifetime int64        `env:"-" default:"300" placeholder:"SECONDS" help:"Token lifetime: 30 to 2147482 seconds."`
 }
 
 // Run adds an account.
@@ -115,26 +114,24 @@ func ask(w io.Writer, tty *os.File, prompt string) (string, error) {
 }
 
 type userListCmd struct {
-	dataFlags
-	JSON bool `name:"json" help:"Print JSON."`
+	serverFlags
+	JSON bool `env:"-" name:"json" help:"Print JSON."`
 }
 
 // Run lists the accounts.
 func (c userListCmd) Run(ctx context.Context, std streams) error {
 	return c.with(ctx, false, func(api *httpapi.Client) error {
-		users, err := collect(api.Users(ctx))
-		if err != nil {
-			return err
-		}
 		if c.JSON {
-			return printJSON(std.out, users)
+			return printList(std.out, api.Users(ctx))
 		}
-		w := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "NAME\tFULL NAME\tROLE\tLIFETIME\tENABLED")
-		for _, u := range users {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d s\t%s\n", u.Username, u.FullName, u.Role, u.LifetimeSeconds, yesNo(u.Enabled))
+		t := newTable(std.out, column{"NAME", 8}, column{"FULL NAME", 9}, column{"ROLE", 0}, column{"LIFETIME", 0}, column{"ENABLED", 0})
+		for u, err := range api.Users(ctx) {
+			if err != nil {
+				return err
+			}
+			t.row(u.Username, u.FullName, string(u.Role), fmt.Sprint(u.LifetimeSeconds, " s"), yesNo(u.Enabled))
 		}
-		return w.Flush()
+		return t.flush()
 	})
 }
 
@@ -167,23 +164,23 @@ func (c userPasswordCmd) Run(ctx context.Context, std streams) error {
 
 type userUnlockCmd struct{ nameArg }
 
-// Run empties the account's counters, and prints a link for its owner. Without a server nobody knows its address.
+// Run empties the account's counters, and prints a link for its owner.
 func (c userUnlockCmd) Run(ctx context.Context, std streams) error {
 	return c.withUser(ctx, func(api *httpapi.Client, named httpapi.User) error {
 		u, err := api.Unlock(ctx, named.ID)
 		if err != nil {
 			return err
 		}
-		server, err := api.Status(ctx)
+		address, err := c.address(ctx, api)
 		if err != nil {
 			return err
 		}
 		where := "at"
-		if server.Address == "" {
+		if address == "" {
 			where = "at the server's address, once it runs:"
 		}
 		_, err = fmt.Fprintf(std.out, "Forgot the failed sign-ins of %s. To get in while more come, open this link once, within 15 minutes, %s\n%s/unlock?code=%s\n",
-			c.Name, where, server.Address, u.Code)
+			c.Name, where, address, u.Code)
 		return err
 	})
 }
