@@ -29,6 +29,9 @@ func (t tests) Run() int { return browsertest.Run(t.M) }
 //
 //	ready FILE            wait for the server whose standard output is in FILE
 //	signin FILE NAME...   sign in there, as each NAME
+//	address VAR FILE      wait for it, and put its address into the variable
+//	certificate ADDRESS   make cert.pem and key.pem for a server at the address
+//	stranger VAR          run a server that is not Curfew, and put its address into the variable
 func TestScript(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -38,7 +41,9 @@ func TestScript(t *testing.T) {
 			e.Setenv("PASSWORD", password)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"signin": signInScript, "ready": readyScript},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"signin": signInScript, "ready": readyScript, "address": addressScript, "certificate": certificateScript, "stranger": strangerScript,
+		},
 	})
 }
 
