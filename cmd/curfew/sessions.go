@@ -15,6 +15,7 @@ type sessionsCmd struct {
 	filterFlags
 	Sort  string `env:"-" default:"-started" enum:"started,-started,activity,-activity,user,-user,origin,-origin,device,-device" help:"The order: started, activity, user, origin or device; with - before it the other way round. Times begin with the earliest, or with - the latest."`
 	Limit int    `env:"-" placeholder:"N" help:"At most so many. Without it all."`
+	Watch bool   `env:"-" help:"Show what happens as it does: in a terminal a live table, until q or Ctrl-C; else a line an event, with --json an object, narrowed down by --user alone."`
 	JSON  bool   `env:"-" name:"json" help:"Print JSON."`
 }
 
@@ -24,6 +25,7 @@ func (sessionsCmd) Help() string {
 
   curfew sessions --user amara
   curfew sessions --idle-longer-than 12h --sort activity
+  curfew sessions --watch
   curfew sessions --origin 192.0.2.0/24 --json | jq -r '.[].id'
 
 Sorted by anything but started, a list of several pages may miss a session that changes meanwhile, or have it twice.`
@@ -35,6 +37,9 @@ func (c sessionsCmd) Run(ctx context.Context, std streams) error {
 		return usage("--limit must be 1 or more")
 	}
 	return c.with(ctx, false, func(api *httpapi.Client) error {
+		if c.Watch {
+			return c.watch(ctx, std, api)
+		}
 		list := &sessionList{limit: c.Limit, query: httpapi.SessionQuery{Filter: c.filter(), Sort: c.Sort}}
 		if c.JSON {
 			return printList(std.out, list.all(ctx, api))
