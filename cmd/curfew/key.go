@@ -25,8 +25,16 @@ type keyNewCmd struct {
 	Never   bool         `env:"-" xor:"expiry" help:"The key never expires."`
 }
 
+// errNoKeyByKey is the server's answer too, in words for who has no session to sign in to.
+var errNoKeyByKey = &curfew.Error{
+	Code: curfew.CodeDenied, Message: "no API key makes another; make one in the console, under Account, or on the server's machine",
+}
+
 // Run makes a key. Its secret alone goes to standard output, so that a script can take it from there.
 func (c keyNewCmd) Run(ctx context.Context, std streams) error {
+	if c.Server != "" {
+		return errNoKeyByKey
+	}
 	n := httpapi.NewKey{Name: c.Name, Role: c.Role, Never: c.Never}
 	if c.Expires != nil {
 		n.ExpiresInSeconds = int64(time.Duration(*c.Expires) / time.Second)
