@@ -49,10 +49,11 @@ func siteHandler(opt siteOptions) http.Handler {
 		site = opt.byHost(site, opt.split(opt.own(elsewhere), opt.own(mount.Under(part)), apps))
 	}
 	site = opt.edge.Handler(site)
+	auth := http.Handler(http.HandlerFunc(authOff))
 	if opt.forwardAuth {
-		return opt.beside(opt.gate.Auth(opt.edge), site)
+		auth = opt.gate.Auth(opt.edge)
 	}
-	return opt.beside(http.HandlerFunc(authOff), site)
+	return outermost(opt.log, opt.beside(auth, site))
 }
 
 // forApps is what apps need of Curfew on their own hosts, where the console is elsewhere: a sign-in, the guard, and what both
@@ -150,10 +151,18 @@ func crossSite(w http.ResponseWriter, r *http.Request) {
 }
 
 func writeProblem(w http.ResponseWriter, status int, detail string) {
+	writeProblemID(w, status, detail, "")
+}
+
+// writeProblemID is writeProblem with the ID by which the log knows more.
+func writeProblemID(w http.ResponseWriter, status int, detail, id string) {
+	if id != "" {
+		id = fmt.Sprintf(`,"id":%q`, id)
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	fmt.Fprintf(w, `{"type":"about:blank","title":%q,"status":%d,"detail":%q}`+"\n", http.StatusText(status), status, detail)
+	fmt.Fprintf(w, `{"type":"about:blank","title":%q,"status":%d,"detail":%q%s}`+"\n", http.StatusText(status), status, detail, id)
 }

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bufio"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strings"
+)
+
+// outermost is what is around everything that strangers reach: a panic costs one request, whatever handler it comes from, and
+// TRACE, which would send a request's cookies back in the answer, is refused for apps as well.
+func outermost(log *slog.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a := &answer{ResponseWriter: w}
+		defer rescue(log, a, r)
+		if r.Method == http.MethodTrace {
+			writeProblem(a, http.StatusMethodNotAllowed, "TRACE is refused")
+			return
+		}
+		next.ServeHTTP(a, r)
+	})
+}
+
+// rescue turns a panic into an answer that says nothing but an ID, by which the log has the rest. An answer that has begun can only
+// be broken off, or it would look whole.
+func rescue(log *slog.Logger, a *answer, r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler { // not a fault: a handler breaks off its answer
+		panic(v)
+	}
+	id := strings.ToLower(rand.Text()[:10])
+	log.ErrorContext(r.Context(), "a request failed", "id", id, "method", r.Method, "path", r.URL.Path,
+		"error", fmt.Sprintf("panic: %v", v), "stack", string(debug.Stack()))
+	if a.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	clear(a.Header()) // it was for another answer
+	writeProblemID(a, http.StatusInternalServerError, "something went wrong; whoever runs Curfew finds it in the log by the ID", id)
+}
+
+// answer is an http.ResponseWriter that knows whether it has begun.
+type answer struct {
+	http.ResponseWriter
+	status int // as it was sent; 0 before, and 101 once the connection is a socket
+}
+
+// WriteHeader begins the answer, unless it is an interim one.
+func (a *answer) WriteHeader(status int) {
+	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
+		a.begin(status)
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write writes a part of the body.
+func (a *answer) Write(b []byte) (int, error) {
+	a.begin(http.StatusOK)
+	return a.ResponseWriter.Write(b)
+}
+
+// FlushError is for http.ResponseController.
+func (a *answer) FlushError() error {
+	a.begin(http.StatusOK)
+	return http.NewResponseController(a.ResponseWriter).Flush()
+}
+
+// Hijack is for http.ResponseController.
+func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buf, err := http.NewResponseController(a.ResponseWriter).Hijack()
+	if err == nil {
+		a.begin(http.StatusSwitchingProtocols)
+	}
+	return conn, buf, err
+}
+
+// Unwrap is for http.ResponseController.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+func (a *answer) begin(status int) {
+	if a.status == 0 {
+		a.status = status
+	}
+}
