@@ -107,12 +107,13 @@ const (
 	ReasonAccountDisabled Reason = "account-disabled"
 	ReasonAccountDeleted  Reason = "account-deleted"
 	ReasonReplaced        Reason = "replaced" // a newer sign-in took its place, see Policy.MaxSessions
+	ReasonRestored        Reason = "restored" // the store was restored from a backup: what became of the session since, nobody knows
 )
 
 // Reasons are all reasons there are, the commonest first.
 var Reasons = []Reason{
 	ReasonSignedOut, ReasonIdle, ReasonExpired, ReasonTerminated, ReasonPasswordChanged,
-	ReasonRoleChanged, ReasonAccountDisabled, ReasonAccountDeleted, ReasonReplaced,
+	ReasonRoleChanged, ReasonAccountDisabled, ReasonAccountDeleted, ReasonReplaced, ReasonRestored,
 }
 
 // Actor is who did something. The zero Actor is Curfew itself.

@@ -36,13 +36,15 @@ const (
 	AccountDeleted     Event = "user_deleted"
 	ServerStarted      Event = "sys_startup"
 	ServerStopped      Event = "sys_shutdown"
+	Restored           Event = "sys_restored"    // the database is a backup or a copy: Note says how that shows, Count how many sessions ended
 	Forgotten          Event = "audit_forgotten" // records were deleted because of their age
 )
 
 // Events are all events there are.
 var Events = []Event{
 	SignedIn, SignInFailed, SignInLimited, Reauthenticated, ReauthFailed, PasswordChanged, Unlocked, DeviceKnown, KeyCreated, KeyRevoked,
-	SignedOut, SessionExpired, SessionTerminated, SessionsTerminated, AccountCreated, AccountChanged, AccountDeleted, ServerStarted, ServerStopped, Forgotten,
+	SignedOut, SessionExpired, SessionTerminated, SessionsTerminated, AccountCreated, AccountChanged, AccountDeleted, ServerStarted, ServerStopped,
+	Restored, Forgotten,
 }
 
 // Outcome says whether what a record tells of happened.
@@ -67,7 +69,7 @@ type Record struct {
 	Device  string           `json:"device,omitempty"`
 	Key     string           `json:"key,omitempty"` // ID of an API key
 	Reason  string           `json:"reason,omitempty"`
-	Count   int              `json:"count,omitempty"` // of SessionsTerminated and Forgotten
+	Count   int              `json:"count,omitempty"` // of SessionsTerminated, Restored and Forgotten
 	Changes []Change         `json:"changes,omitempty"`
 	Version string           `json:"version,omitempty"` // of the program
 	Note    string           `json:"note,omitempty"`

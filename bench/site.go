@@ -89,7 +89,7 @@ func openSite(ctx context.Context, dir string, cache int) (*site, error) {
 		return nil, err
 	}
 	began := time.Now()
-	if s.db, err = sqlite.Open(ctx, dir, sqlite.Options{}); err != nil {
+	if s.db, err = sqlite.Open(ctx, dir, sqlite.Options{Moved: true}); err != nil {
 		return nil, err
 	}
 	if at, err := s.db.Clock(ctx); err == nil && at.After(seedTime) {

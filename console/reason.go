@@ -13,6 +13,7 @@ var reasonNames = map[curfew.Reason]string{
 	curfew.ReasonAccountDisabled: "Account disabled",
 	curfew.ReasonAccountDeleted:  "Account deleted",
 	curfew.ReasonReplaced:        "Newer sign-in",
+	curfew.ReasonRestored:        "Restored from a backup",
 }
 
 // endedText tells how a session ended, in a sentence. Whose is "Your" for its owner, else "Their".
@@ -39,6 +40,8 @@ func endedText(e curfew.Ended, whose string, c clock) string {
 		return whose + " account was deleted" + by + at + "."
 	case curfew.ReasonReplaced:
 		return "A newer sign-in took the place of this session" + at + "."
+	case curfew.ReasonRestored:
+		return "Signed out" + at + ": this server was restored from a backup."
 	default:
 		return "Ended" + by + at + "."
 	}

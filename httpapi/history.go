@@ -16,7 +16,7 @@ import (
 // HistoryQuery asks for ended sessions, the latest end first.
 type HistoryQuery struct {
 	Filter
-	Reason string    `query:"reason" enum:"signed-out,idle,expired,terminated,password-changed,role-changed,account-disabled,account-deleted,replaced" doc:"Only ended for this."`
+	Reason string    `query:"reason" enum:"signed-out,idle,expired,terminated,password-changed,role-changed,account-disabled,account-deleted,replaced,restored" doc:"Only ended for this."`
 	Actor  string    `query:"actor" maxLength:"128" doc:"Only ended by who has this name."`
 	From   time.Time `query:"from" doc:"Only ended at this time or later."`
 	Until  time.Time `query:"until" doc:"Only ended before this time."`

@@ -217,3 +217,19 @@ func Former(t *testing.T, dir string, schema int64, statements ...string) {
 		}
 	}
 }
+
+// BeginRestore leaves the folder as a process does that is killed while it restores a backup.
+func BeginRestore(t *testing.T, dir string) {
+	t.Helper()
+	if err := (witness{Restoring: true}).write(dir); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Testify brings the witness up to date, as happens now and then.
+func Testify(t *testing.T, db *DB) {
+	t.Helper()
+	if err := db.testify(); err != nil {
+		t.Fatal(err)
+	}
+}

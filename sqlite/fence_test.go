@@ -50,7 +50,7 @@ type fenced struct {
 
 func (f *fenced) open(dir string) {
 	f.Helper()
-	f.db, f.dir = open(f.T, dir), dir
+	f.db, f.dir = openCopy(f.T, dir), dir
 	sqlite.NoChores(f.T, f.db)
 	sqlite.SetSteps(f.T, f.db, 1, 3, f.stay)
 }

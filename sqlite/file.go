@@ -25,6 +25,9 @@ func own(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the data folder can't be written: %w", err)
 	}
+	if err := sameOwner(dir, f); err != nil {
+		return nil, errors.Join(fmt.Errorf("the data folder can't be written: %w", err), f.Close())
+	}
 	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
 	case errors.Is(err, unix.EWOULDBLOCK):
 		return nil, errors.Join(fmt.Errorf("%w: %s", ErrOwned, dir), f.Close())
@@ -40,7 +43,7 @@ func private(path string) error {
 	if err != nil {
 		return fmt.Errorf("the database can't be written: %w", err)
 	}
-	return errors.Join(f.Chmod(0o600), f.Close())
+	return errors.Join(f.Chmod(0o600), sameOwner(filepath.Dir(path), f), f.Close())
 }
 
 // quickCheckSize is the size up to which a file is checked for damage whole, which takes about a second.
@@ -59,7 +62,10 @@ func inspect(ctx context.Context, path string) error {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("the database %s is not a regular file", path)
 	case info.Size() == 0 && hasData(path+"-wal"): // SQLite would delete the log, and begin anew
-		return fmt.Errorf("the database %s %w", path, damaged(errors.New("the file is empty, but its write-ahead log is not")))
+		return ofDatabase(path, damaged(errors.New("the file is empty, but its write-ahead log is not")))
+	}
+	if err := checkPair(path); err != nil {
+		return err
 	}
 	mode := "ro"
 	if hasData(path + "-journal") {
@@ -73,17 +79,25 @@ func inspect(ctx context.Context, path string) error {
 	defer db.Close()
 	db.SetMaxOpenConns(1)
 	if err := checkVersion(ctx, db); err != nil {
-		return fmt.Errorf("the database %s %w", path, err)
+		return ofDatabase(path, err)
 	}
 	if info.Size() > quickCheckSize {
 		return nil
 	}
+	if err := checkPages(ctx, db, "quick_check"); err != nil {
+		return ofDatabase(path, err)
+	}
+	return nil
+}
+
+// checkPages has SQLite check the file: by integrity_check, or by quick_check, which passes over whether indexes fit their tables.
+func checkPages(ctx context.Context, db *sql.DB, pragma string) error {
 	var result string
-	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result); err != nil {
-		return fmt.Errorf("the database %s %w", path, damaged(err))
+	if err := db.QueryRowContext(ctx, "PRAGMA "+pragma+"(1)").Scan(&result); err != nil {
+		return damaged(err)
 	}
 	if result != "ok" {
-		return fmt.Errorf("the database %s %w", path, damaged(errors.New(lastLine(result))))
+		return damaged(errors.New(lastLine(result)))
 	}
 	return nil
 }
@@ -98,7 +112,21 @@ func damaged(err error) error {
 	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlitelib.SQLITE_CANTOPEN {
 		return fmt.Errorf("can't be opened: %w", err)
 	}
-	return fmt.Errorf("is damaged; restore it from a backup: %w", err)
+	return &damage{err}
+}
+
+// damage is what was found wrong with a file.
+type damage struct{ err error }
+
+func (d *damage) Error() string { return "is damaged: " + d.err.Error() }
+func (d *damage) Unwrap() error { return d.err }
+
+// ofDatabase says that an error is about the database that is to be opened, and what helps.
+func ofDatabase(path string, err error) error {
+	if d, ok := errors.AsType[*damage](err); ok {
+		return fmt.Errorf("the database %s is damaged; restore it from a backup: %w", path, d.err)
+	}
+	return fmt.Errorf("the database %s %w", path, err)
 }
 
 // lastLine is the part of a check's result that says where.

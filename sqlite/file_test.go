@@ -196,7 +196,7 @@ func TestNewerSchema(t *testing.T) {
 
 // TestKilled opens what a killed process leaves.
 func TestKilled(t *testing.T) {
-	db := open(t, killed(t, filled(t)))
+	db := openCopy(t, killed(t, filled(t)))
 	if n, err := db.Count(t.Context(), curfew.Query{Now: storetest.T0}); err != nil || n.Sessions != 101 {
 		t.Errorf("Count = %+v, %v; want 101", n, err)
 	}

@@ -97,7 +97,7 @@ func newPowered(t *testing.T, seed uint64) *powered {
 func (h *powered) round(prepare func(*sqlite.DB)) error {
 	d := record(h.t, h.dir)
 	defer d.stop()
-	db, err := sqlite.Open(h.t.Context(), h.dir, sqlite.Options{})
+	db, err := sqlite.Open(h.t.Context(), h.dir, sqlite.Options{Moved: true})
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
@@ -139,7 +139,7 @@ func (h *powered) round(prepare func(*sqlite.DB)) error {
 
 // reopen opens the database and closes it.
 func (h *powered) reopen() error {
-	db, err := sqlite.Open(h.t.Context(), h.dir, sqlite.Options{})
+	db, err := sqlite.Open(h.t.Context(), h.dir, sqlite.Options{Moved: true})
 	if err != nil {
 		return err
 	}

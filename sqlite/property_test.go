@@ -45,7 +45,7 @@ func testProperty(t *testing.T, prepare func(*sqlite.DB)) {
 				return nil, err
 			}
 		}
-		db, err := sqlite.Open(context.Background(), dir, sqlite.Options{})
+		db, err := sqlite.Open(context.Background(), dir, sqlite.Options{Moved: true})
 		if err == nil {
 			prepare(db)
 		}

@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver
@@ -27,14 +29,21 @@ type DB struct {
 	find    find
 	lock    *os.File
 	effort  effort
+
+	dir           string
+	restored      *Restored     // what was found at the opening
+	testified     int64         // the clock that the witness has
+	stop, stopped chan struct{} // of what keeps the witness
+	stopping      sync.Once
 }
 
 var _ curfew.Store = (*DB)(nil)
 
 // Names of what is in the data folder. SQLite puts FileName-wal and FileName-shm beside it.
 const (
-	FileName = "curfew.db"
-	lockName = "curfew.lock"
+	FileName    = "curfew.db"
+	lockName    = "curfew.lock"
+	witnessName = "curfew.witness"
 )
 
 //go:embed migration/*.sql
@@ -45,12 +54,44 @@ type Options struct {
 	// AnyFilesystem opens a file on a network or FUSE file system too, whose locks and syncs may be no more than
 	// polite fiction.
 	AnyFilesystem bool
+	// Moved lets sessions go on in a database that was copied here: see Restored. Say so only of one that nobody has used since it was copied,
+	// neither here nor where it came from.
+	Moved bool
+	// Now is the wall clock; nil means time.Now. It is asked only for when the sessions of a restored database end.
+	Now func() time.Time
+}
+
+func (opt Options) now() time.Time {
+	if opt.Now == nil {
+		return time.Now()
+	}
+	return opt.Now()
 }
 
 // Open opens the database in the folder, and makes folder and database if there are none. Errors are for people
 // to read; nothing is changed in a file that is damaged, newer than this program, or owned by another process
-// (ErrOwned).
+// (ErrOwned). If the database is a backup, a copy, or older than the one that was here, all its sessions have ended when Open returns: see
+// DB.Restored.
 func Open(ctx context.Context, dir string, opt Options) (*DB, error) {
+	lock, err := enter(dir, opt)
+	if err != nil {
+		return nil, err
+	}
+	db, err := open(ctx, dir)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	db.lock, db.dir = lock, dir
+	db.stop, db.stopped = make(chan struct{}), make(chan struct{})
+	if err := db.settle(ctx, opt); err != nil {
+		return nil, errors.Join(err, db.close())
+	}
+	go db.keepWitness()
+	return db, nil
+}
+
+// enter makes this process the owner of the folder.
+func enter(dir string, opt Options) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the data folder can't be made: %w", err)
 	}
@@ -59,25 +100,24 @@ func Open(ctx context.Context, dir string, opt Options) (*DB, error) {
 			return nil, err
 		}
 	}
-	lock, err := own(dir)
-	if err != nil {
-		return nil, err
-	}
-	db, err := open(ctx, dir)
-	if err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	db.lock = lock
-	return db, nil
+	return own(dir)
 }
 
 func open(ctx context.Context, dir string) (*DB, error) {
 	path := filepath.Join(dir, FileName)
+	if w, _, _, err := readWitness(dir); err != nil {
+		return nil, err
+	} else if w.Restoring {
+		return nil, fmt.Errorf("%w: %s", ErrNotRestored, dir)
+	}
 	if err := inspect(ctx, path); err != nil {
 		return nil, err
 	}
-	if err := private(path); err != nil {
+	if err := errors.Join(private(path), deleteLeftovers(dir)); err != nil {
 		return nil, err
+	}
+	if err := receive(ctx, path); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	db, err := connect(ctx, path)
 	if err != nil {
@@ -175,5 +215,14 @@ func (db *DB) Failed() <-chan struct{} { return db.writer.failed }
 
 // Close finishes what is being written and closes the file.
 func (db *DB) Close() error {
-	return errors.Join(db.writer.close(), db.reads.Close(), db.lookups.Close(), db.lock.Close())
+	db.stopping.Do(func() { close(db.stop) })
+	<-db.stopped
+	return errors.Join(db.writer.close(), db.testify(), db.closeReaders())
+}
+
+// close is Close for a database that was not opened wholly.
+func (db *DB) close() error { return errors.Join(db.writer.close(), db.closeReaders()) }
+
+func (db *DB) closeReaders() error {
+	return errors.Join(db.reads.Close(), db.lookups.Close(), db.lock.Close())
 }

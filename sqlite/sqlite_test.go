@@ -14,7 +14,18 @@ import (
 // open opens a database that is closed when the test ends.
 func open(t *testing.T, dir string) *sqlite.DB {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), dir, sqlite.Options{})
+	return openAs(t, dir, sqlite.Options{})
+}
+
+// openCopy opens what copyDatabase has made, as if it were no copy.
+func openCopy(t *testing.T, dir string) *sqlite.DB {
+	t.Helper()
+	return openAs(t, dir, sqlite.Options{Moved: true})
+}
+
+func openAs(t *testing.T, dir string, opt sqlite.Options) *sqlite.DB {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), dir, opt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestGroupCommit(t *testing.T) {
 	}
 	release()
 	wg.Wait()
-	copied := open(t, copyDatabase(t, dir)) // what a crash right now would leave
+	copied := openCopy(t, copyDatabase(t, dir)) // what a crash right now would leave
 	for i := 0; i < len(errs); i += 2 {
 		want := 1
 		if i == 0 {
@@ -266,7 +266,7 @@ func TestStartsTogether(t *testing.T) {
 			t.Errorf("s%02d: %v", i, err)
 		}
 	}
-	for _, db := range []*sqlite.DB{db, open(t, copyDatabase(t, dir))} {
+	for _, db := range []*sqlite.DB{db, openCopy(t, copyDatabase(t, dir))} {
 		page, err := db.List(t.Context(), curfew.Query{Now: storetest.T0})
 		if err != nil || len(page.Records) != len(errs)-1 {
 			t.Errorf("%d live, %v; want %d", len(page.Records), err, len(errs)-1)
