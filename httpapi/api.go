@@ -3,6 +3,7 @@
 package httpapi
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 
@@ -30,7 +31,8 @@ type ControlOptions struct {
 	Accounts *account.Service
 	Logger   *slog.Logger // nil means slog.Default()
 	Status   Status
-	Stopping <-chan struct{} // as in Options
+	Stopping <-chan struct{}                                // as in Options
+	Backup   func(context.Context) (file string, err error) // makes a copy of the database; nil if there is none to copy
 }
 
 type api struct {
@@ -43,6 +45,8 @@ type api struct {
 	feed     *feed
 	repeats  repeats
 	openAPI  *huma.OpenAPI
+
+	makeBackup func(context.Context) (file string, err error)
 }
 
 // New returns the API, for the paths under /api/. Manager.Authenticate must be around it; so should
@@ -58,7 +62,7 @@ func New(opt Options) http.Handler {
 // where whoever can reach it may do that, such as a Unix socket with mode 0600.
 func NewControl(opt ControlOptions) http.Handler {
 	a := newAPI(Options{Sessions: opt.Sessions, Accounts: opt.Accounts, Logger: opt.Logger, Stopping: opt.Stopping})
-	a.identify, a.status, a.frank = operator, opt.Status, true
+	a.identify, a.status, a.frank, a.makeBackup = operator, opt.Status, true, opt.Backup
 	return a.handler(append(a.routes(), a.controlRoutes()...))
 }
 

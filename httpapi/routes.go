@@ -93,5 +93,6 @@ func (a *api) routes() []route {
 func (a *api) controlRoutes() []route {
 	return []route{
 		{http.MethodGet, "/api/v1/status", machine, plain, "", handle(a.serverStatus), ""},
+		{http.MethodPost, "/api/v1/backup", machine, plain, "", handle(a.backup), ""},
 	}
 }

@@ -38,6 +38,7 @@ func openHouse(ctx context.Context, d dataFlags, policy curfew.Policy, log *slog
 	if err != nil {
 		return nil, err
 	}
+	logRestored(log, db)
 	sessions, err := curfew.New(ctx, &endLog{db, log}, curfew.Options{Policy: policy, Logger: log})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -74,11 +75,13 @@ func (d dataFlags) connect(ctx context.Context, create bool) (c *httpapi.Client,
 		return nil, nil, fmt.Errorf("there is no Curfew data here: %w", err)
 	}
 	// What the history keeps is the server's to say.
-	h, err := openHouse(ctx, d, curfew.Policy{Keep: math.MaxInt64}, slog.New(slog.DiscardHandler))
+	h, err := openHouse(ctx, d, curfew.Policy{Keep: math.MaxInt64}, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		return nil, nil, err
 	}
-	control := httpapi.NewControl(httpapi.ControlOptions{Sessions: h.sessions, Accounts: h.accounts, Logger: slog.New(slog.DiscardHandler)})
+	control := httpapi.NewControl(httpapi.ControlOptions{
+		Sessions: h.sessions, Accounts: h.accounts, Logger: slog.New(slog.DiscardHandler), Backup: h.db.Backup,
+	})
 	c = httpapi.NewClient(httpapi.HandlerTransport(control))
 	c.Operator = operator()
 	return c, h.Close, nil

@@ -25,6 +25,8 @@ type cli struct {
 	Sessions sessionsCmd `cmd:"" help:"List who is signed in."`
 	End      endCmd      `cmd:"" help:"End sessions."`
 	History  historyCmd  `cmd:"" help:"List sessions that have ended."`
+	Backup   backupCmd   `cmd:"" help:"Copy the database while the server runs."`
+	Restore  restoreCmd  `cmd:"" help:"Put a backup in the place of the database, while no server runs."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 
 	VersionFlag kong.VersionFlag `name:"version" env:"-" help:"Print the version."`

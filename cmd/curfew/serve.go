@@ -198,6 +198,7 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 	control := newServer(httpapi.NewControl(httpapi.ControlOptions{
 		Sessions: h.sessions, Accounts: h.accounts, Logger: log, Stopping: stopping,
 		Status: httpapi.Status{Version: version(), PID: os.Getpid(), Address: address},
+		Backup: h.db.Backup,
 	}), log)
 
 	failed := make(chan error, 2)
