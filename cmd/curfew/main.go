@@ -27,6 +27,7 @@ type cli struct {
 	History  historyCmd  `cmd:"" help:"List sessions that have ended."`
 	Backup   backupCmd   `cmd:"" help:"Copy the database while the server runs."`
 	Restore  restoreCmd  `cmd:"" help:"Put a backup in the place of the database, while no server runs."`
+	Health   healthCmd   `cmd:"" help:"Ask whether the server and its database answer."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 
 	VersionFlag kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
