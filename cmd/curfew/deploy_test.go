@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const deployFolder = "../../docs/deploy"
+
+// TestUnits has systemd judge the units in docs/deploy, and wants them to use flags and variables that there are.
+func TestUnits(t *testing.T) {
+	t.Parallel()
+	units, err := filepath.Glob(deployFolder + "/*.service")
+	if err != nil || len(units) == 0 {
+		t.Fatalf("%d units, %v", len(units), err)
+	}
+	for _, unit := range append(units, deployFolder+"/curfew-backup.timer") {
+		t.Run(filepath.Base(unit), func(t *testing.T) {
+			if strings.HasSuffix(unit, ".service") {
+				systemd(t, "security", "--offline=yes", "--threshold=15", "--no-pager", unit)
+			}
+			systemd(t, "verify", installed(t, unit))
+		})
+	}
+}
+
+// systemd wants systemd-analyze to be content.
+func systemd(t *testing.T, args ...string) {
+	t.Helper()
+	out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
+	if err != nil {
+		t.Errorf("systemd-analyze %s: %v\n%s", args[0], err, out)
+	}
+	if args[0] == "verify" && bytes.Contains(out, []byte("curfew")) {
+		t.Errorf("systemd-analyze verify: %s", out)
+	}
+}
+
+// installed returns a copy of the unit beside the others, for a program that is there.
+func installed(t *testing.T, unit string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	all, err := filepath.Glob(deployFolder + "/curfew*.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range all {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = bytes.ReplaceAll(text, []byte("/usr/local/bin/curfew"), []byte(self))
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, filepath.Base(unit))
+}
+
+// TestDeployedFlags parses each command line and each variable in docs/deploy, the commands of its README too.
+func TestDeployedFlags(t *testing.T) {
+	parser, err := newParser(streams{os.Stdin, os.Stdout, os.Stderr}, func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, leaf := range parser.Model.Leaves(true) {
+		for _, f := range leaf.Flags {
+			for _, name := range f.Envs {
+				known[name] = true
+			}
+		}
+	}
+	files, err := filepath.Glob(deployFolder + "/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := regexp.MustCompile(`(?m)^(?:ExecStart=/usr/local/bin/| +(?:old\$ )?(?:sudo )?| +docker exec (?:-it )?curfew /)curfew ([^|>#\n]+)`)
+	variable := regexp.MustCompile(`\bCURFEW_[A-Z_]+\b`)
+	commands := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range variable.FindAllString(string(text), -1) {
+			if !known[name] {
+				t.Errorf("%s: %s is no variable", filepath.Base(file), name)
+			}
+		}
+		for _, m := range command.FindAllStringSubmatch(string(text), -1) {
+			commands++
+			if _, err := parser.Parse(strings.Fields(m[1])); err != nil {
+				t.Errorf("%s: curfew %s: %v", filepath.Base(file), m[1], err)
+			}
+		}
+	}
+	if commands < 5 {
+		t.Errorf("%d commands found: this test looks in the wrong place", commands)
+	}
+}
+
+// TestSecretsAreInFiles looks for a password, a session's token and a private key in what everybody may see of the processes that know
+// them: their arguments, and for the same user their environment.
+func TestSecretsAreInFiles(t *testing.T) {
+	t.Parallel()
+	c := newCrasher(t)
+	cert, key, _ := certificate(t)
+	cmd := exec.Command(c.bin, "serve", "--listen", "127.0.0.1:0", "--data", c.data)
+	cmd.Env = append(os.Environ(), "CURFEW_TLS_CERT="+cert, "CURFEW_TLS_KEY="+key)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		cmd.Process.Kill()
+		_ = cmd.Wait() // it says "killed"
+	}()
+	if lines := bufio.NewScanner(out); !lines.Scan() {
+		t.Fatal("the server did not start")
+	}
+	// A command that has the password by now, and waits for the rest of it.
+	add := exec.Command(c.bin, "user", "add", "extra", "--password-stdin", "--data", c.data)
+	in, err := add.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := add.Start(); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(in, password)
+	text, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range []int{cmd.Process.Pid, add.Process.Pid} {
+		for _, name := range []string{"environ", "cmdline"} {
+			shown, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
+			if err != nil || len(shown) == 0 {
+				t.Fatalf("%s: %d bytes, %v", name, len(shown), err)
+			}
+			for what, secret := range map[string]string{"the password": password, "the key": strings.Split(string(text), "\n")[1]} {
+				if strings.Contains(string(shown), secret) {
+					t.Errorf("%s is in %s", what, name)
+				}
+			}
+		}
+	}
+	in.Close()
+	if err := add.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNoFlagTakesASecret has secrets come from files and standard input alone.
+func TestNoFlagTakesASecret(t *testing.T) {
+	parser, err := newParser(streams{os.Stdin, os.Stdout, os.Stderr}, func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := regexp.MustCompile(`password|secret|token|key|code`)
+	for _, leaf := range parser.Model.Leaves(true) {
+		for _, f := range leaf.Flags {
+			if secret.MatchString(f.Name) && !f.IsBool() && f.PlaceHolder != "FILE" {
+				t.Errorf("%s --%s takes a secret as its value", commandName(leaf), f.Name)
+			}
+		}
+	}
+}
