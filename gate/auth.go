@@ -28,7 +28,8 @@ type auth struct {
 // (forward_auth), Traefik (forwardAuth), HAProxy and Envoy (ext_authz over HTTP); see docs/recipes. It needs no other handler around it.
 //
 // It answers 200 if the request may pass, with Remote-User, Remote-Name and Remote-Role, empty where there is nothing to
-// say, and with the cookies that the app may see in Cookie: the proxy must put all four in the place of what the client sent.
+// say, and with the cookies that the app may see in Cookie: the proxy must put all four in the place of what the client sent. nginx
+// does so with a header that is missing as with an empty one, so to it what is empty is left out.
 // If the sender has to sign in it answers navigations with 303 to the sign-in page and anything else with 401. It
 // answers 403 if they may not, 400 if the request can be read in more than one way, and 503 if nobody knows. nginx understands
 // 401 and 403 alone: if it asks, with X-Original-URI, a navigation gets 401 with Location too, and 403 stands for 400.
@@ -62,17 +63,20 @@ func (g *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.refuse(w, r, &a, t.nginx, d.err)
 		return
 	}
-	pass(w.Header(), r.Header, &d)
+	pass(w.Header(), r.Header, &d, t.nginx)
 }
 
 // noStore is for answers that are for one client alone.
 var noStore = []string{"no-store"}
 
-// pass lets a request pass, and says who sends it.
-func pass(to, from http.Header, d *decision) {
+// pass lets a request pass, and says who sends it. Each line costs, so what is empty is left out if the proxy is nginx: its
+// auth_request_set makes an empty variable of what is missing. In others what the client sent could stay.
+func pass(to, from http.Header, d *decision, nginx bool) {
 	values := [...]string{appCookies(from["Cookie"]), clean(d.session.User.Name), clean(d.session.User.FullName), clean(d.role)}
 	for i, name := range [...]string{"Cookie", headerUser, headerName, headerRole} {
-		to[name] = values[i : i+1 : i+1]
+		if values[i] != "" || !nginx {
+			to[name] = values[i : i+1 : i+1]
+		}
 	}
 	to["Cache-Control"] = noStore
 }

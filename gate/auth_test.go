@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -121,8 +122,8 @@ func TestAuthAnswers(t *testing.T) {
 	}
 }
 
-// TestAuthIdentity checks what the app is to be told. All four headers are there always: a proxy that puts them in the
-// place of the client's must have something to put.
+// TestAuthIdentity checks what the app is to be told. All four headers are there, if need be empty: a proxy that puts them in the
+// place of the client's must have something to put. nginx alone makes an empty variable of what is missing.
 func TestAuthIdentity(t *testing.T) {
 	h := newHouse(t, nil)
 	auth := newAuth(t, h)
@@ -135,8 +136,12 @@ func TestAuthIdentity(t *testing.T) {
 		}
 		w = ask(auth, q, "", "Remote-User", "amara", "Remote-Role", "admin")
 		for _, name := range []string{"Remote-User", "Remote-Name", "Remote-Role", "Cookie"} {
-			if got := w.Header()[name]; w.Code != 200 || len(got) != 1 || got[0] != "" {
-				t.Errorf("%s, signed out: status %d, %s is %q, want it empty", way, w.Code, name, got)
+			want := []string{""}
+			if strings.HasPrefix(way, "nginx") {
+				want = nil
+			}
+			if got := w.Header()[name]; w.Code != 200 || !slices.Equal(got, want) {
+				t.Errorf("%s, signed out: status %d, %s is %q, want %q", way, w.Code, name, got, want)
 			}
 		}
 	}

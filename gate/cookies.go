@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"unicode"
+
+	"github.com/curfewhq/curfew"
 )
 
 // ownCookie begins the names of all of Curfew's cookies: the session's has this name, the others go on with a hyphen.
@@ -69,8 +71,8 @@ func appCookies(lines []string) string {
 		for line != "" {
 			var pair string
 			pair, line, _ = strings.Cut(line, ";")
-			name, _, _ := strings.Cut(pair, "=")
-			if pair = strings.TrimLeft(pair, " "); pair != "" && !isOwnCookie(name) {
+			pair = strings.TrimLeft(pair, " ")
+			if name, _, _ := strings.Cut(pair, "="); pair != "" && !isOwnCookie(name) {
 				kept = append(kept, pair)
 			}
 		}
@@ -90,6 +92,9 @@ func mayHoldOurs(s string) bool {
 
 // isOwnCookie reports whether some server may read a name as one of ours.
 func isOwnCookie(name string) bool {
+	if name == curfew.SecureCookie { // in most requests it is this
+		return true
+	}
 	if !mayHoldOurs(name) {
 		return false
 	}
