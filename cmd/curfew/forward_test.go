@@ -63,6 +63,9 @@ func (d *frontDoor) testSignedOut(t *testing.T) {
 		t.Errorf("the sign-in page: %d %s", a.StatusCode, a.text)
 	}
 	v.do("GET", "/.curfew/guard.js", "").want(t, "the guard", http.StatusOK)
+	if a := v.do("GET", "/.curfew", "", navigation...); a.StatusCode != http.StatusPermanentRedirect || a.Header.Get("Location") != "/.curfew/" {
+		t.Errorf("without a slash: %d to %q, want 308 to /.curfew/", a.StatusCode, a.Header.Get("Location"))
+	}
 }
 
 // testIdentity has somebody signed in, who says to be somebody else: the app sees who they are, and not their session.
@@ -79,6 +82,7 @@ func (d *frontDoor) testIdentity(t *testing.T) {
 		{"remote_user", "amara", "REMOTE-user", "amara", "reMOTE_roLE", "admin"},
 		{"Remote-Role", "admin", "Remote_role", "admin"},
 		{"X-Forwarded-User", "amara", "X_Remote_User", "amara", "X-Remote-User", "amara"},
+		{"X.Remote.User", "amara", "x.remote_user", "amara", "X_Remote-Role", "amara", "X.Forwarded.User", "amara"},
 		{"Connection", "Remote-User"},
 		{"Connection", "close, Remote-User, Remote-Role, Cookie", "Remote-User", "amara"},
 		{"X-Forwarded-Proto", "http", "X-Forwarded-Host", "evil.example", "X-Forwarded-For", "192.0.2.66"},
@@ -102,6 +106,14 @@ func (d *frontDoor) testIdentity(t *testing.T) {
 	}
 	if got, ok := plain["cookie"]; ok && strings.Join(got, "") != "" {
 		t.Errorf("with our cookie alone the app sees the cookies %q", got)
+	}
+	// Of a stranger there is nothing to say, and nothing of what they say themselves may stay.
+	seen := d.visitor(appHost).do("GET", "/public/echo", "", "Remote-User", "amara", "remote-name", "amara", "Remote-Role", "admin",
+		"Cookie", "__Host-curfew=cft_"+strings.Repeat("A", 48)).echoed(t)
+	for _, name := range []string{"remote-user", "remote-name", "remote-role", "cookie"} {
+		if got := strings.Join(seen[name], "|"); got != "" {
+			t.Errorf("a stranger: the app sees %s: %q", name, got)
+		}
 	}
 }
 
@@ -214,13 +226,20 @@ func (d *frontDoor) testDown(t *testing.T) {
 			}
 			path := "/" + d.name + "/" + strings.ReplaceAll(trouble.name, " ", "-")
 			a := v.do("GET", path, "", header...)
-			if a.StatusCode < 500 || d.app.saw(path) {
-				t.Errorf("%s: status %d, and the app saw it: %v: %s", trouble.name, a.StatusCode, d.app.saw(path), a.text)
+			if d.app.saw(path) {
+				t.Errorf("%s: the app saw it, status %d: %s", trouble.name, a.StatusCode, a.text)
 			}
-			if trouble.name == "not knowing" && a.StatusCode != http.StatusServiceUnavailable {
-				t.Errorf("%s: status %d, want 503", trouble.name, a.StatusCode)
+			if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || a.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s: status %d with %v, want 503, and when to try again", trouble.name, a.StatusCode, a.Header)
+			}
+			if strings.Contains(a.text, d.name) {
+				t.Errorf("%s: the page speaks of the proxy: %s", trouble.name, a.text)
 			}
 		}
+	}
+	d.curfew.set("", true)
+	if a := v.do("GET", "/.curfew/signin", "", navigation...); a.StatusCode < 500 || a.Header.Get("Retry-After") == "" || strings.Contains(a.text, "<h1>") {
+		t.Errorf("the sign-in page of a killed Curfew: status %d with %v: %s", a.StatusCode, a.Header, a.text)
 	}
 	d.curfew.set(well, false)
 	afterwards := "/" + d.name + "/afterwards"

@@ -40,6 +40,16 @@ local function question(txn)
 	return headers
 end
 
+-- Curfew has not answered.
+local function down(txn)
+	local reply = txn:reply({ status = 503 })
+	reply:add_header("content-type", "text/plain")
+	reply:add_header("cache-control", "no-store")
+	reply:add_header("retry-after", "5")
+	reply:set_body("Not at the moment: nobody knows who may pass. Try again in a few seconds.")
+	txn:done(reply)
+end
+
 local function refuse(txn, status, headers, body)
 	local reply = txn:reply({ status = status })
 	for _, name in ipairs({ "location", "content-type", "cache-control", "retry-after", "www-authenticate", "x-content-type-options" }) do
@@ -54,11 +64,11 @@ end
 core.register_action("curfew", { "http-req" }, function(txn)
 	local answer = core.httpclient():get({ url = CURFEW, headers = question(txn), timeout = TIMEOUT })
 	local status = answer and answer.status or 0
+	if status < 200 or status == 502 or status == 504 then -- the last two are the client's own
+		return down(txn)
+	end
 	if status ~= 200 then
-		if status < 300 or status > 599 then
-			status = 503
-		end
-		return refuse(txn, status, answer and answer.headers or {}, answer and answer.body or "")
+		return refuse(txn, status, answer.headers, answer.body)
 	end
 	for _, name in ipairs(IDENTITY) do
 		txn.http:req_del_header(name)
