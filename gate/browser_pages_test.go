@@ -202,13 +202,24 @@ func TestCachedPages(t *testing.T) {
 	}
 }
 
-// TestServiceWorker has a service worker fetch the pages.
+// keepsAll is a service worker that answers all it can from what it has kept.
+const keepsAll = `addEventListener('fetch', (e) => {
+	if (e.request.method === 'GET') e.respondWith((async () => {
+		const kept = await caches.match(e.request);
+		if (kept) return kept;
+		const answer = await fetch(e.request), copy = answer.clone();
+		caches.open('all').then((all) => all.put(e.request, copy));
+		return answer;
+	})());
+})`
+
+// TestServiceWorker has a service worker fetch the pages, and keep whatever it sees: the guard asks past it all the same.
 func TestServiceWorker(t *testing.T) {
 	t.Parallel()
 	p := protect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/sw.js" {
 			w.Header().Set("Content-Type", "text/javascript")
-			fmt.Fprint(w, `addEventListener('fetch', (e) => e.respondWith(fetch(e.request)))`)
+			fmt.Fprint(w, keepsAll)
 			return
 		}
 		w.Header().Set("Content-Type", "text/html")
@@ -219,6 +230,11 @@ func TestServiceWorker(t *testing.T) {
 	eval[bool](b, "navigator.serviceWorker.register('/sw.js').then(() => navigator.serviceWorker.ready).then(() => true)")
 	b.Do(chromedp.Navigate(p.base + "/next"))
 	b.until("the page came through the service worker", "navigator.serviceWorker.controller")
+	b.until("the guard runs", "states > 0")
+	b.until("the page is kept", "caches.match('/next').then(Boolean)")
+	before := p.questions()
+	b.Do(chromedp.Navigate(p.base + "/next"))
+	waitFor(t, "the guard asks Curfew itself", func() bool { return p.questions() > before })
 	b.until("the guard runs", "states > 0")
 	b.showsDialog(p)
 }

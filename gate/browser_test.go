@@ -35,6 +35,7 @@ type protected struct {
 	active   time.Time // when there was activity last
 	idle     time.Time
 	activity int
+	asked    int           // how often a guard asked
 	changed  chan struct{} // closed at the next change
 }
 
@@ -97,6 +98,9 @@ func (p *protected) session() (doc []byte, changed chan struct{}) {
 }
 
 func (p *protected) answer(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	p.asked++
+	p.mu.Unlock()
 	doc, _ := p.session()
 	w.Header().Set("Content-Type", "application/json")
 	w.Write(doc)
@@ -128,6 +132,12 @@ func (p *protected) activities() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.activity
+}
+
+func (p *protected) questions() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.asked
 }
 
 // tab is a tab at a page with a guard.

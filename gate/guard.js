@@ -155,7 +155,9 @@
       asking = undefined;
       then(doc);
     };
-    call('GET', SESSION, { signal }).then(unlessGivenUp(running ? learn : begin), unlessGivenUp(missed));
+    // A service worker of the app's that keeps answers has none for an address that was never asked before.
+    const afresh = `${SESSION}${SESSION.includes('?') ? '&' : '?'}at=${Date.now()}`;
+    call('GET', afresh, { signal }).then(unlessGivenUp(running ? learn : begin), unlessGivenUp(missed));
   }
 
   function learn(doc) {
