@@ -30,9 +30,9 @@ type auth struct {
 // It answers 200 if the request may pass, with Remote-User, Remote-Name and Remote-Role, empty where there is nothing to
 // say, and with the cookies that the app may see in Cookie: the proxy must put all four in the place of what the client sent. nginx
 // does so with a header that is missing as with an empty one, so to it what is empty is left out.
-// If the sender has to sign in it answers navigations with 303 to the sign-in page and anything else with 401. It
+// If the sender has to sign in it answers navigations of a window with 303 to the sign-in page and anything else with 401. It
 // answers 403 if they may not, 400 if the request can be read in more than one way, and 503 if nobody knows. nginx understands
-// 401 and 403 alone: if it asks, with X-Original-URI, a navigation gets 401 with Location too, and 403 stands for 400.
+// 401 and 403 alone: if it asks, with X-Original-URI, such a navigation gets 401 with Location too, and 403 stands for 400.
 //
 // Only the proxies that the edge trusts are answered. They say what they were asked for by X-Forwarded-Method, -Proto, -Host
 // and -Uri, by X-Original-Method and -URI or -URL, or by their request itself. What they say twice must agree.
@@ -60,7 +60,7 @@ func (g *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.decide(&d, r, &a)
 	}
 	if d.err != nil {
-		g.refuse(w, r, &a, t.nginx, d.err)
+		g.refuse(w, r, &a, t.nginx, d.session.User, d.err)
 		return
 	}
 	pass(w.Header(), r.Header, &d, t.nginx)
@@ -82,9 +82,9 @@ func pass(to, from http.Header, d *decision, nginx bool) {
 }
 
 // refuse answers a question with no.
-func (g *auth) refuse(w http.ResponseWriter, r *http.Request, a *asked, nginx bool, err error) {
-	status := statusOf(err)
-	if status == http.StatusUnauthorized && isNavigation(a.method, r.Header) {
+func (g *auth) refuse(w http.ResponseWriter, r *http.Request, a *asked, nginx bool, user curfew.User, err error) {
+	status, page := statusOf(err), isNavigation(a.method, r.Header)
+	if status == http.StatusUnauthorized && page && isTop(r) {
 		w.Header().Set("Location", g.signIn(a.uri))
 		if !nginx {
 			status = http.StatusSeeOther
@@ -96,7 +96,13 @@ func (g *auth) refuse(w http.ResponseWriter, r *http.Request, a *asked, nginx bo
 	if nginx && status < http.StatusInternalServerError && status != http.StatusUnauthorized {
 		status = http.StatusForbidden
 	}
-	refuse(w, status, err)
+	if !page || nginx || status == http.StatusSeeOther { // nginx makes pages of its own
+		refuse(w, status, err)
+		return
+	}
+	answer := g.newRefusal(status, err, a.host, user)
+	answer.SignIn = g.signIn("/") // from a frame; which page has it the proxy may not say
+	refusePage(w, answer)
 }
 
 // told is what a proxy says of the request that it asks about.

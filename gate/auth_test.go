@@ -70,6 +70,7 @@ func TestAuthAnswers(t *testing.T) {
 	amara, mia := curfew.SecureCookie+"="+h.amara.Reveal(), curfew.SecureCookie+"="+h.mia.Reveal()
 	gone, unknown := curfew.SecureCookie+"="+h.signIn(t, "gone").Reveal(), curfew.SecureCookie+"="+h.signIn(t, "nobody knows").Reveal()
 	page := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
+	frame := []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}
 	for _, tt := range []struct {
 		name, method, uri, cookie string
 		header                    []string
@@ -79,6 +80,7 @@ func TestAuthAnswers(t *testing.T) {
 		{"a POST", "POST", "/reports", mia, nil, 200, 200},
 		{"signed out, a fetch", "GET", "/reports", "", nil, 401, 401},
 		{"signed out, a page", "GET", "/reports", "", page, 303, 401},
+		{"signed out, a frame", "GET", "/reports", "", frame, 401, 401},
 		{"signed out, a form", "POST", "/reports", "", page, 401, 401},
 		{"twins", "GET", "/reports", mia + "; " + amara, nil, 401, 401},
 		{"cookie of plain HTTP", "GET", "/reports", "curfew=" + h.mia.Reveal(), nil, 401, 401},
@@ -108,6 +110,13 @@ func TestAuthAnswers(t *testing.T) {
 			}
 			if w.Code != want {
 				t.Errorf("%s, by %s: status %d, want %d: %s", tt.name, way, w.Code, want, w.Body)
+			}
+			kind := "application/problem+json"
+			if tt.method == "GET" && tt.header != nil && !strings.HasPrefix(way, "nginx") {
+				kind = "text/html; charset=utf-8"
+			}
+			if got := w.Header().Get("Content-Type"); w.Code >= 400 && got != kind {
+				t.Errorf("%s, by %s: the answer is %s, want %s", tt.name, way, got, kind)
 			}
 			if location, leads := w.Header().Get("Location"), tt.status == 303; leads != (location != "") {
 				t.Errorf("%s, by %s: leads to %q", tt.name, way, location)

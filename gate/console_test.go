@@ -63,6 +63,7 @@ func TestElsewhere(t *testing.T) {
 		{"GET", "http://[::1]:8080/", "navigate", "http://console.example.com:8080/"},
 		{"GET", "http://[::1]/", "navigate", "http://console.example.com/"},
 		{"GET", "http://app.example.com//elsewhere.example/", "navigate", "http://console.example.com//elsewhere.example/"},
+		{"GET", "*", "navigate", ""},
 		{"GET", "http://app.example.com/users", "cors", ""},
 		{"GET", "http://app.example.com/users", "", ""},
 		{"POST", "http://app.example.com/users/new", "navigate", ""},

@@ -76,10 +76,10 @@ var headings = map[int]string{
 	http.StatusGatewayTimeout:     "The app does not answer in time",
 }
 
-func (p *proxy) newRefusal(status int, err error, host string, user curfew.User) refusal {
+func (g *Gate) newRefusal(status int, err error, host string, user curfew.User) refusal {
 	return refusal{
 		problem: newProblem(status, err), Heading: cmp.Or(headings[status], http.StatusText(status)),
-		App: host, User: user, Home: p.home,
+		App: host, User: user, Home: g.home,
 	}
 }
 

@@ -87,6 +87,7 @@ func TestConsoleHost(t *testing.T) {
 	for _, path := range []string{
 		"/", "/users", "/users/new", "/sessions", "/sessions/end-others", "/history?q=a%20b", "/account", "/account/password", "/settings/token",
 		"/setup?code=x", "/api/v1/account/lifetime", "/api", "/api/v1/sessionx", "/static", "/nowhere",
+		"/api/v1/sessions", "/api/v1/sessions/events", "/api/v1/sessions/x", "/api/v1/history", "/api/v1/account", "/api/v1/users", "/api/openapi.json", "/api/docs",
 	} {
 		if got, want := c.led("/.curfew"+path), s.base+path; got != want {
 			t.Errorf("a navigation to %s leads to %s, want %s", path, got, want)

@@ -52,7 +52,7 @@ end
 
 local function refuse(txn, status, headers, body)
 	local reply = txn:reply({ status = status })
-	for _, name in ipairs({ "location", "content-type", "cache-control", "retry-after", "www-authenticate", "x-content-type-options" }) do
+	for _, name in ipairs({ "location", "content-type", "cache-control", "retry-after", "www-authenticate", "x-content-type-options", "content-security-policy" }) do
 		for _, value in ipairs(values(headers, name)) do
 			reply:add_header(name, value)
 		end
