@@ -86,34 +86,37 @@ func (c *console) askNewKey(r *request) (answer, error) {
 func (c *console) makeKey(r *request) (answer, error) {
 	n := account.NewKey{Name: r.field("name"), Role: account.Role(r.field("role")), Forever: r.field("expires") == forever}
 	p := c.newKeyForm(r, n.Role, r.field("expires"))
+	errs := fieldErrors{}
+	errs.add(n.Mistakes(r.account)...)
+	if n.Life = keyLife(r.field("expires")); n.Life == 0 && !n.Forever {
+		errs["expires"] = "Choose when the key expires."
+	}
 	f, err := c.prove(r, &p.Proof)
+	if f = f.with(errs); err != nil || f.status != 0 {
+		return p.refuse(f), err
+	}
+	key, secret, err := c.Accounts.CreateKey(r.Context(), r.actor(), r.account.ID, n)
 	if err != nil {
-		return answer{}, err
+		f, err := refused(err, "", "name", "role", "expires")
+		return p.refuse(f), err
 	}
-	if f.status == 0 && !n.Forever {
-		n.Life, f = parseKeyLife(r.field("expires"))
-	}
-	if f.status == 0 {
-		key, secret, err := c.Accounts.CreateKey(r.Context(), r.actor(), r.account.ID, n)
-		if err == nil {
-			made := frame{Title: "Your new API key", Nav: "account", Here: "/account"}
-			return answer{page: &keyPage{made, key.Name, secret.Reveal()}, changed: true}, nil
-		}
-		if f, err = refused(err, "", "name", "role", "expires"); err != nil {
-			return answer{}, err
-		}
-	}
-	p.Errors = f.errs
-	return f.answer(p), nil
+	made := frame{Title: "Your new API key", Nav: "account", Here: "/account"}
+	return answer{page: &keyPage{made, key.Name, secret.Reveal()}, changed: true}, nil
 }
 
-// parseKeyLife reads one of the choices.
-func parseKeyLife(value string) (time.Duration, refusal) {
+// refuse shows the form again, with what is wrong.
+func (p *newKeyPage) refuse(f refusal) answer {
+	p.Errors = f.errs
+	return f.answer(p)
+}
+
+// keyLife reads one of the choices; 0 for none.
+func keyLife(value string) time.Duration {
 	n, err := strconv.Atoi(value)
 	if err != nil || !slices.Contains(keyLives, n) {
-		return 0, invalid("expires", "Choose when the key expires.")
+		return 0
 	}
-	return time.Duration(n) * 24 * time.Hour, refusal{}
+	return time.Duration(n) * 24 * time.Hour
 }
 
 // newRevokePage asks before a key of the sender or, if the address names an account, of that is revoked.

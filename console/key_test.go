@@ -98,6 +98,12 @@ func TestMakeKeyRefused(t *testing.T) {
 			t.Errorf("%s: what was typed is lost: %q", field, got)
 		}
 	}
+	doc := parse(t, c.post("/account/keys/new", url.Values{"name": {""}, "role": {"root"}, "expires": {""}}))
+	for _, field := range []string{"name", "role", "expires"} { // all at once
+		if len(wrongs(byID(t, doc, field+"-hint"))) != 1 {
+			t.Errorf("%s: no message among others", field)
+		}
+	}
 	if keys, err := h.accounts.Keys(t.Context(), mia.ID); err != nil || len(keys) != 0 {
 		t.Errorf("%d keys, %v", len(keys), err)
 	}
