@@ -385,6 +385,51 @@ func TestOneRepeatPerKey(t *testing.T) {
 	})
 }
 
+// TestRepeatsAcrossARestart repeats calls whose answers a server that stopped took with it. What names what it is about has no second
+// effect by what it is.
+func TestRepeatsAcrossARestart(t *testing.T) {
+	run(t, func(k *kit) {
+		amara, arslan := k.user("amara", account.Admin), k.user("arslan", account.User)
+		_, secret := k.key(amara, "script", account.Admin)
+		one, two := k.start(arslan, curfew.Client{}), k.start(arslan, curfew.Client{})
+		post := func(path, body string) (int, string) {
+			r := byKey("POST", path, body, "Bearer "+secret)
+			r.Header.Set("Idempotency-Key", body)
+			w := k.do(r)
+			return w.Code, w.Body.String()
+		}
+		calls := []struct {
+			path, body  string
+			first, then int
+		}{
+			{"/api/v1/users", `{"username":"eve","role":"user","password":"` + password + `"}`, 201, 409},
+			{"/api/v1/sessions/end", `{"ids":["` + string(one.ID) + `"]}`, 200, 200},
+			{"/api/v1/sessions/end", `{"ids":["` + string(two.ID) + `"],"expect":1}`, 200, 409},
+			{"/api/v1/sessions/end", `{"filter":{"user":"mia"},"expect":1}`, 200, 409},
+		}
+		mia := k.user("mia", account.User)
+		k.start(mia, curfew.Client{})
+		for _, c := range calls {
+			if status, answer := post(c.path, c.body); status != c.first {
+				t.Fatalf("%s: %d %s", c.body, status, answer)
+			}
+		}
+		since := []curfew.Session{k.start(arslan, curfew.Client{}), k.start(mia, curfew.Client{}), k.start(mia, curfew.Client{})}
+		k.api = httpapi.New(httpapi.Options{Sessions: k.sessions, Accounts: k.accounts})
+		for _, c := range calls {
+			status, answer := post(c.path, c.body)
+			if status != c.then || c.then == 200 && fields(answer, "count") != "0" {
+				t.Errorf("%s again: %d %s", c.body, status, answer)
+			}
+		}
+		for _, s := range since {
+			if _, err := k.sessions.Get(k.t.Context(), s.ID); err != nil {
+				t.Errorf("a session that was started since: %v", err)
+			}
+		}
+	})
+}
+
 // TestKeysMakeNoKeys holds that a leaked key makes no other, whatever its role.
 func TestKeysMakeNoKeys(t *testing.T) {
 	run(t, func(k *kit) {
