@@ -20,7 +20,7 @@ import (
 
 // dataFlags are shared by all commands.
 type dataFlags struct {
-	Data          string `default:"./curfew-data" placeholder:"DIR" help:"Data folder."`
+	Data          string `default:"./curfew-data" placeholder:"DIR" complete:"dir" help:"Data folder."`
 	AnyFilesystem bool   `help:"Use the data folder even if it is on a network or FUSE file system."`
 }
 

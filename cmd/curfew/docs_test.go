@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -14,7 +13,7 @@ import (
 
 var updateDocs = flag.Bool("update", false, "write the tables of flags into docs/configuration.md and docs/commands.md")
 
-// pages say which flags there are. Where one has a table of those that commands share, its other tables leave them out.
+// pages say which flags there are. What commands share that ask a server is in one table.
 var pages = []string{"../../docs/configuration.md", "../../docs/commands.md"}
 
 var (
@@ -42,10 +41,10 @@ func TestFlagTables(t *testing.T) {
 				return old
 			}
 			documented[name] = true
-			return fmt.Sprintf("<!-- flags of %s -->\n%s<!-- end -->", name, flagTable(node, sharedTable.Match(text)))
+			return fmt.Sprintf("<!-- flags of %s -->\n%s<!-- end -->", name, tableOf(ownFlags(node)))
 		})
 		want = sharedTable.ReplaceAllStringFunc(want, func(string) string {
-			return "<!-- shared flags -->\n" + tableOf(sharedFlags(find(parser.Model.Node, []string{"sessions"}), true)) + "<!-- end -->"
+			return "<!-- shared flags -->\n" + tableOf(sharedFlags()) + "<!-- end -->"
 		})
 		if want == string(text) {
 			continue
@@ -56,33 +55,20 @@ func TestFlagTables(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	statuses, err := os.ReadFile("../../docs/commands.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range exits {
+		if row := fmt.Sprintf("| %d | %s |\n", e.status, e.means); !strings.Contains(string(statuses), row) {
+			t.Errorf("docs/commands.md lacks the exit status %s", row)
+		}
+	}
 	for _, leaf := range parser.Model.Leaves(true) {
-		if name := commandName(leaf); len(sharedFlags(leaf, false)) > 0 && !documented[name] {
+		if name := commandName(leaf); len(ownFlags(leaf)) > 0 && !documented[name] {
 			t.Errorf("no page has a table for %q", name)
 		}
 	}
-}
-
-// sharedFlags returns the flags that commands share by serverFlags, or all the others.
-func sharedFlags(n *kong.Node, shared bool) (flags []*kong.Flag) {
-	names := map[string]bool{}
-	for _, f := range kong.Must(&struct{ serverFlags }{}).Model.Flags {
-		names[f.Name] = true
-	}
-	for _, f := range n.Flags {
-		if f.Name != "help" && names[f.Name] == shared {
-			flags = append(flags, f)
-		}
-	}
-	return flags
-}
-
-// commandName is what one types for a command.
-func commandName(n *kong.Node) string {
-	if n.Parent == nil {
-		return n.Name
-	}
-	return commandName(n.Parent) + " " + n.Name
 }
 
 // find returns the command with the words.
@@ -99,14 +85,6 @@ func find(n *kong.Node, words []string) *kong.Node {
 		}
 	}
 	return n
-}
-
-func flagTable(n *kong.Node, withoutShared bool) string {
-	flags := sharedFlags(n, false)
-	if !withoutShared {
-		flags = slices.Concat(sharedFlags(n, true), flags)
-	}
-	return tableOf(flags)
 }
 
 func tableOf(flags []*kong.Flag) string {

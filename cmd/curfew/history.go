@@ -14,7 +14,7 @@ import (
 type historyCmd struct {
 	serverFlags
 	filterFlags
-	Reason string `env:"-" placeholder:"REASON" help:"Only ended for this: signed-out, idle, expired, terminated, password-changed, role-changed, account-disabled, account-deleted or replaced."`
+	Reason string `env:"-" placeholder:"REASON" complete:"signed-out,idle,expired,terminated,password-changed,role-changed,account-disabled,account-deleted,replaced" help:"Only ended for this: signed-out, idle, expired, terminated, password-changed, role-changed, account-disabled, account-deleted or replaced."`
 	By     string `env:"-" placeholder:"NAME" help:"Only ended by who has this name."`
 	From   moment `env:"-" placeholder:"TIME" help:"Only ended at this time or later: a date, a date and time, or how long ago, such as 12h or 30d."`
 	Until  moment `env:"-" placeholder:"TIME" help:"Only ended before this time."`

@@ -20,7 +20,7 @@ type keyNewCmd struct {
 	serverFlags
 	User    string       `arg:"" help:"User name of the owner."`
 	Name    string       `arg:"" help:"What the key is for."`
-	Role    account.Role `env:"-" default:"user" help:"What the key may do: admin, auditor or user; at most what its owner may."`
+	Role    account.Role `env:"-" default:"user" complete:"admin,auditor,user" help:"What the key may do: admin, auditor or user; at most what its owner may."`
 	Expires *duration    `env:"-" placeholder:"TIME" xor:"expiry" help:"How long the key is good: at most 365d; 90d if not given."`
 	Never   bool         `env:"-" xor:"expiry" help:"The key never expires."`
 }

@@ -30,6 +30,9 @@ type cli struct {
 	Health   healthCmd   `cmd:"" help:"Ask whether the server and its database answer."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 
+	Completion completionCmd `cmd:"" help:"Print a script that completes commands and flags in a shell."`
+	Man        manCmd        `cmd:"" help:"Print the manual page."`
+
 	VersionFlag kong.VersionFlag `name:"version" env:"-" help:"Print the version."`
 }
 

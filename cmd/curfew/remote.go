@@ -26,8 +26,8 @@ import (
 type serverFlags struct {
 	dataFlags
 	Server  string   `placeholder:"URL" help:"Curfew's address, such as https://curfew.example.com. The command then goes there, with the API key in CURFEW_KEY or --key-file, and not to a data folder."`
-	KeyFile string   `placeholder:"FILE" help:"File with the API key, which you alone may read. Without it the key is in CURFEW_KEY."`
-	CAFile  string   `name:"ca-file" placeholder:"FILE" help:"Certificates (PEM) of authorities that --server may have its own from, besides those that this machine trusts."`
+	KeyFile string   `placeholder:"FILE" complete:"file" help:"File with the API key, which you alone may read. Without it the key is in CURFEW_KEY."`
+	CAFile  string   `name:"ca-file" placeholder:"FILE" complete:"file" help:"Certificates (PEM) of authorities that --server may have its own from, besides those that this machine trusts."`
 	Timeout duration `default:"30s" help:"How long --server may be silent."`
 }
 

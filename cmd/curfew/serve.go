@@ -30,9 +30,9 @@ type serveCmd struct {
 	dataFlags
 	Listen       string     `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on."`
 	Upstream     []upstream `sep:"none" placeholder:"[HOST=]URL" help:"Web app to stand in front of, such as http://127.0.0.1:3000, for all hosts or for one. May be repeated."`
-	Config       string     `placeholder:"FILE" help:"File with more about apps: who may use which paths."`
-	TLSCert      string     `name:"tls-cert" placeholder:"FILE" help:"Certificate chain, PEM. With --tls-key it makes the server speak HTTPS."`
-	TLSKey       string     `name:"tls-key" placeholder:"FILE" help:"Private key, PEM."`
+	Config       string     `placeholder:"FILE" complete:"file" help:"File with more about apps: who may use which paths."`
+	TLSCert      string     `name:"tls-cert" placeholder:"FILE" complete:"file" help:"Certificate chain, PEM. With --tls-key it makes the server speak HTTPS."`
+	TLSKey       string     `name:"tls-key" placeholder:"FILE" complete:"file" help:"Private key, PEM."`
 	TrustedProxy []proxy    `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For, -Proto and -Host are believed. None by default."`
 	ForwardAuth  bool       `help:"Answer proxies that ask at /.curfew/auth whether a request may pass. Needs --trusted-proxy."`
 	CookieDomain domain     `placeholder:"DOMAIN" help:"One sign-in for all hosts of this domain, such as example.com: each of them gets the session cookie."`

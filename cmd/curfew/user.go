@@ -53,7 +53,7 @@ type userAddCmd struct {
 	nameArg
 	passwordFlag
 	FullName string       `env:"-" placeholder:"NAME" help:"Full name."`
-	Role     account.Role `env:"-" default:"user" help:"What the account may do: admin, auditor or user."`
+	Role     account.Role `env:"-" default:"user" complete:"admin,auditor,user" help:"What the account may do: admin, auditor or user."`
 	Lifetime int64        `env:"-" default:"300" placeholder:"SECONDS" help:"Token lifetime: 30 to 2147482 seconds."`
 }
 
