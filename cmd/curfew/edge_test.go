@@ -89,7 +89,7 @@ func newPanicky(t *testing.T, log *slog.Logger, app string) *httptest.Server {
 	}
 	s := httptest.NewServer(siteHandler(siteOptions{
 		house: &house{sessions: sessions, accounts: account.New(memory.NewAccounts(), sessions, account.Options{Logger: log})},
-		gate:  g, log: log, forwardAuth: true,
+		gate:  g, log: log, forwardAuth: true, health: newHealth(sessions, nil),
 		edge: curfew.Edge{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}},
 	}))
 	t.Cleanup(s.Close)

@@ -263,7 +263,7 @@ func newTroubled(t *testing.T, find func() error) string {
 	}
 	h := siteHandler(siteOptions{
 		house: &house{sessions: sessions, accounts: account.New(memory.NewAccounts(), sessions, account.Options{Logger: log})},
-		gate:  g, log: log, forwardAuth: true,
+		gate:  g, log: log, forwardAuth: true, health: newHealth(sessions, nil),
 		edge: curfew.Edge{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}},
 	})
 	s := httptest.NewUnstartedServer(h)

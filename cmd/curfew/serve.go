@@ -192,7 +192,7 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 	setup := console.NewSetup(h.sessions.Now)
 	stopping := make(chan struct{})
 	site := newServer(siteHandler(siteOptions{
-		house: h, gate: gates, setup: setup, log: log, stopping: stopping, forwardAuth: c.ForwardAuth,
+		house: h, gate: gates, setup: setup, log: log, stopping: stopping, health: newHealth(h.sessions, stopping), forwardAuth: c.ForwardAuth,
 		edge: curfew.Edge{TrustedProxies: prefixes(c.TrustedProxy), CookieDomain: string(c.CookieDomain)},
 	}), log)
 	control := newServer(httpapi.NewControl(httpapi.ControlOptions{

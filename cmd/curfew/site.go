@@ -22,6 +22,7 @@ type siteOptions struct {
 	setup    *console.Setup
 	log      *slog.Logger
 	stopping <-chan struct{} // closed when the server stops
+	health   *health
 	edge     curfew.Edge
 
 	forwardAuth bool // proxies may ask
@@ -48,7 +49,7 @@ func siteHandler(opt siteOptions) http.Handler {
 		part := forApps(pages, api, elsewhere)
 		site = opt.byHost(site, opt.split(opt.own(elsewhere), opt.own(mount.Under(part)), apps))
 	}
-	site = opt.edge.Handler(site)
+	site = opt.edge.Handler(opt.health.beside(opt.gate.Serves, site))
 	auth := http.Handler(http.HandlerFunc(authOff))
 	if opt.forwardAuth {
 		auth = opt.gate.Auth(opt.edge)
