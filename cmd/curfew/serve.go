@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/console"
 	"github.com/curfewhq/curfew/gate"
@@ -47,7 +49,8 @@ type serveCmd struct {
 }
 
 // shutdownTime is how long requests under way may take when the server stops, and streamTime what is open in apps: much of
-// that would not end by itself. Within socketTime more the clients of WebSockets are told.
+// that would not end by itself. Within socketTime more the clients of WebSockets are told. All of it is within shutdownTime; what then
+// is still in memory is written.
 const (
 	shutdownTime = 8 * time.Second
 	streamTime   = 2 * time.Second
@@ -207,6 +210,10 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 	if err := announce(ctx, out, address, h, setup); err != nil {
 		return err
 	}
+	notify(log, daemon.SdNotifyReady)
+	watched, unwatch := context.WithCancel(ctx)
+	defer unwatch()
+	go h.watchdog(watched, log)
 	c.warn(log, listener)
 	go logApps(ctx, log, gates.Apps)
 
@@ -216,12 +223,15 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 	case <-h.db.Failed():
 		err = errors.New("the disk has failed under the database; nothing more is written, restart when it is well")
 	}
+	notify(log, daemon.SdNotifyStopping)
 	close(stopping)
 	defer time.AfterFunc(streamTime, gates.Close).Stop()
-	err = errors.Join(err, shutdown(site), shutdown(control))
-	ends, cancel := context.WithTimeout(context.Background(), streamTime+socketTime)
+	ends, cancel := context.WithTimeout(context.Background(), shutdownTime)
 	defer cancel()
-	gates.Wait(ends)
+	err = errors.Join(err, shutdown(ends, site), shutdown(ends, control))
+	sockets, cancel := context.WithTimeout(ends, streamTime+socketTime)
+	defer cancel()
+	gates.Wait(sockets)
 	return err
 }
 
@@ -294,9 +304,7 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-func shutdown(s *http.Server) error {
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
-	defer cancel()
+func shutdown(ctx context.Context, s *http.Server) error {
 	if err := s.Shutdown(ctx); err != nil {
 		return errors.Join(fmt.Errorf("some requests were cut off: %w", err), s.Close())
 	}
