@@ -58,7 +58,9 @@ func strangerScript(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // addressScript waits for the server whose standard output is in the file, and puts its address into the variable.
-func addressScript(ts *testscript.TestScript, neg bool, args []string) { ts.Setenv(args[0], address(ts, args[1])) }
+func addressScript(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Setenv(args[0], address(ts, args[1]))
+}
 
 func TestServerURL(t *testing.T) {
 	for text, good := range map[string]bool{
