@@ -105,7 +105,7 @@ func (b *bench) effective(samples []sample, returned time.Time) {
 	last := time.Duration(0)
 	for _, x := range samples {
 		if x.ok {
-			last = max(last, x.began.Sub(returned))
+			last = max(last, time.Duration(x.began-returned.UnixNano()))
 		}
 	}
 	b.within("terminate others: the last check that still passed, after that", endEffective, spread{float64(last)})
