@@ -38,6 +38,9 @@ Examples:
 
 // Run ends sessions.
 func (c endCmd) Run(ctx context.Context, std streams) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	return c.with(ctx, false, func(api *httpapi.Client) error {
 		if err := c.confirm(ctx, std, api); err != nil {
 			return err
@@ -63,6 +66,20 @@ func (c endCmd) Run(ctx context.Context, std streams) error {
 		}
 		return nil
 	})
+}
+
+// check returns an error unless it is said in one way which sessions to end.
+func (c endCmd) check() error {
+	ways := 0
+	for _, given := range []bool{len(c.IDs) > 0, c.All, c.filterFlags != filterFlags{}} {
+		if given {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return usage("say which sessions to end: by their IDs, by --all, or by flags that narrow them down, such as --user")
+	}
+	return nil
 }
 
 // request is what to end. Of IDs each is meant to be live.

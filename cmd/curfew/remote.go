@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -31,12 +32,19 @@ type serverFlags struct {
 	Timeout duration `default:"30s" help:"How long --server may be silent."`
 }
 
+// narrowing are the flags that say less when they are empty: a script's variable that is not set must not end more than was meant.
+var narrowing = []string{"user", "search", "origin", "credential", "device", "reason", "by"}
+
 // AfterApply decides between --server and --data: what stands in the command counts more than what comes from the environment.
 func (f *serverFlags) AfterApply(k *kong.Context) error {
 	given := map[string]bool{}
 	for _, part := range k.Path {
-		if part.Flag != nil {
-			given[part.Flag.Name] = true
+		if part.Flag == nil {
+			continue
+		}
+		given[part.Flag.Name] = true
+		if slices.Contains(narrowing, part.Flag.Name) && part.Flag.Target.String() == "" {
+			return fmt.Errorf("--%s is empty", part.Flag.Name)
 		}
 	}
 	switch {

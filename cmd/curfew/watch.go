@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/curfewhq/curfew"
@@ -140,8 +141,8 @@ func broken(err error) string {
 
 func printEvent(out io.Writer, e httpapi.SessionEvent) error {
 	s := e.Session
-	_, err := fmt.Fprintf(out, "%s  %-7s  %s  %s  %s  %s%s\n",
-		when(happened(e)), e.Kind, s.ID, printable(s.Username), printable(s.Origin), printable(s.Device), printable(ending(s)))
+	line := fmt.Sprintf("%s  %-7s  %s  %s  %s  %s  %s", when(happened(e)), e.Kind, s.ID, s.Username, s.Origin, s.Device, ending(s))
+	_, err := fmt.Fprintln(out, strings.TrimRight(printable(line), " "))
 	return err
 }
 
@@ -163,8 +164,8 @@ func ending(s httpapi.Session) string {
 	case s.Reason == "":
 		return ""
 	case s.EndedBy == "":
-		return "  " + string(s.Reason)
+		return string(s.Reason)
 	default:
-		return "  " + string(s.Reason) + " by " + s.EndedBy
+		return string(s.Reason) + " by " + s.EndedBy
 	}
 }

@@ -83,8 +83,9 @@ func until(t *testing.T, text func() string, pattern string) {
 	t.Fatalf("%q does not come; there is:\n%s", pattern, text())
 }
 
+// It has the process for itself: a program that another test starts would hold the lock of the server that restarts, for the moment
+// between its fork and its exec.
 func TestWatchLines(t *testing.T) {
-	t.Parallel()
 	s := serveHouse(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
