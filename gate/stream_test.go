@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -214,10 +215,19 @@ func TestStreamsDialAsOthers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, transport := dial(u)
+		target, transport := dial(u)
 		var address string
 		if s, ok := transport.(*streams); ok {
-			address = s.address
+			s.dial = func(_ context.Context, _, to string) (net.Conn, error) {
+				address = to
+				return nil, io.ErrUnexpectedEOF
+			}
+			r := httptest.NewRequest(http.MethodGet, target.String(), nil)
+			r.Body = nil
+			r.Header.Set("Accept", "text/event-stream")
+			if _, err := s.RoundTrip(r); err != io.ErrUnexpectedEOF {
+				t.Errorf("%s: %v", upstream, err)
+			}
 		}
 		if address != want {
 			t.Errorf("%s: streams go to %q, want %q", upstream, address, want)
@@ -242,7 +252,10 @@ func TestStreamsLeaveNoConnection(t *testing.T) {
 		defer conn.Close()
 		conn.SetDeadline(time.Now().Add(patience))
 		in := bufio.NewReader(conn)
-		http.ReadRequest(in)
+		if r, err := http.ReadRequest(in); err != nil || !r.Close {
+			closed <- fmt.Errorf("the app is not told to close: %v", err)
+			return
+		}
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
 		_, err = in.ReadByte()
 		closed <- err

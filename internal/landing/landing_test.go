@@ -45,6 +45,7 @@ func TestCheck(t *testing.T) {
 		{"from http to https", "http://login.example.com/", "https://app.example.com/", false},
 		{"another port", secure, "https://app.example.com:8443/", false},
 		{"another port of a configured host", secure, "https://ports.example/", false},
+		{"a port of a host configured without", secure, "https://other.example:8443/", false},
 		{"the scheme's port, spelled out", secure, "https://app.example.com:443/", false},
 		{"without the request's port", "https://login.example.com:8443/", "https://app.example.com/", false},
 		{"port with a zero", "https://login.example.com:8443/", "https://app.example.com:08443/", false},
