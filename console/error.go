@@ -106,7 +106,7 @@ func plainFailure(status int, title, message string) answer {
 // no fault of ours.
 func (c *console) report(r *request, err error) string {
 	id := strings.ToLower(rand.Text()[:10])
-	args := []any{"id", id, "method", r.Method, "path", r.URL.Path, "error", err}
+	args := []any{"id", id, "method", r.Method, "path", r.base() + r.URL.Path, "error", err}
 	var p *panicError
 	if errors.As(err, &p) {
 		args = append(args, "stack", string(p.stack))

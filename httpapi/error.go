@@ -13,6 +13,7 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/internal/mount"
 )
 
 // statuses is the one table from kinds of errors to HTTP statuses. What isn't in it is 500.
@@ -126,7 +127,7 @@ func (e edge) fail(w *answer, r *http.Request, err error) {
 }
 
 func (e edge) logFailure(r *http.Request, p Problem, err error) {
-	args := []any{"id", p.ID, "method", r.Method, "path", r.URL.Path, "status", p.Status, "err", err}
+	args := []any{"id", p.ID, "method", r.Method, "path", mount.Of(r) + r.URL.Path, "status", p.Status, "err", err}
 	if paniced, ok := errors.AsType[*panicError](err); ok {
 		args = append(args, "stack", string(paniced.stack))
 	}
