@@ -217,8 +217,20 @@ func TestTokenIsNowhere(t *testing.T) {
 	if out := s.curfew("", "key", "list", "--json"); !strings.Contains(out, "canary") || strings.Contains(out, key) {
 		t.Error("the command line shows the API key again")
 	}
+	wrong := key[:len(key)-1] + "x"
+	for _, secret := range []string{key, wrong} { // where it belongs, and where people may put it
+		for _, path := range []string{"/api/v1/keys", "/api/v1/nowhere", "/api/v1/keys/" + secret, "/api/v1/sessions?access_token=" + secret, "/" + secret} {
+			for _, header := range []string{"Bearer " + secret, "Basic " + secret} {
+				c.do(http.MethodGet, path, "", "Authorization", header)
+				c.do(http.MethodDelete, path, "", "Authorization", header)
+			}
+		}
+	}
 	c.post("/signout")
 	s.stop()
+	if strings.Contains(s.log.String(), wrong) {
+		t.Error("the log shows a wrong API key")
+	}
 	if strings.Contains(s.log.String(), token) || strings.Contains(s.log.String(), password) || strings.Contains(s.log.String(), key) {
 		t.Error("the log shows a secret")
 	}
