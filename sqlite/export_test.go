@@ -218,11 +218,11 @@ func Former(t *testing.T, dir string, schema int64, statements ...string) {
 	}
 }
 
-// BeginRestore leaves the folder as a process does that is killed while it restores a backup.
-func BeginRestore(t *testing.T, dir string) {
+// BreakRestore leaves the folder as a process does that fails, or is killed, where the backup was to take the database's place.
+func BreakRestore(t *testing.T, dir string) {
 	t.Helper()
-	if err := (witness{Restoring: true}).write(dir); err != nil {
-		t.Fatal(err)
+	if _, err := putInPlace(dir, filepath.Join(dir, "nothing")); err == nil {
+		t.Fatal("nothing took the place of the database")
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/sqlite"
@@ -431,16 +433,16 @@ func TestRestoreRefuses(t *testing.T) {
 // TestRestoreIsInterrupted has the folder stay shut until the restore is done.
 func TestRestoreIsInterrupted(t *testing.T) {
 	l := newTimeline(t)
-	sqlite.BeginRestore(t, l.dir)
+	sqlite.BreakRestore(t, l.dir)
 	if db, err := openLate(l.dir); !errors.Is(err, sqlite.ErrNotRestored) {
 		if err == nil {
 			db.Close()
 		}
 		t.Fatalf("Open: %v", err)
 	}
-	replaced := restore(t, l.backup, l.dir)
-	if _, err := os.Stat(filepath.Join(replaced, databaseName)); err != nil {
-		t.Error(err)
+	restore(t, l.backup, l.dir)
+	if kept, err := filepath.Glob(filepath.Join(l.dir, "replaced-*", databaseName)); err != nil || len(kept) != 1 {
+		t.Errorf("kept is %v, %v; want what was there", kept, err)
 	}
 	db, err := openLate(l.dir)
 	if err != nil {
@@ -448,6 +450,39 @@ func TestRestoreIsInterrupted(t *testing.T) {
 	}
 	wantAllEnded(t, db)
 	wantGoesOn(t, db, l.dir)
+}
+
+// TestFolderOwner makes a database and restores one in a folder that may be somebody else's than the user's, as when root does that for a server. All
+// files are the folder's owner's, or the server could not open them.
+func TestFolderOwner(t *testing.T) {
+	l, dir, owner := newTimeline(t), t.TempDir(), os.Geteuid()
+	if owner == 0 {
+		owner = 65534
+	}
+	if err := os.Chown(dir, owner, -1); err != nil {
+		t.Fatal(err)
+	}
+	look := func(want int) {
+		t.Helper()
+		files, err := filepath.Glob(filepath.Join(dir, "curfew.*"))
+		if err != nil || len(files) != want {
+			t.Errorf("files are %v, %v; want %d", files, err, want)
+		}
+		for _, file := range files {
+			var st unix.Stat_t
+			if err := unix.Stat(file, &st); err != nil || int(st.Uid) != owner {
+				t.Errorf("%s is of user %d, %v; want %d", filepath.Base(file), st.Uid, err, owner)
+			}
+		}
+	}
+	db := openAndClose(t, dir)
+	insert(t, db, storetest.Record("s1", "amara", 0))
+	look(5) // with the log and its index
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	restore(t, l.backup, dir)
+	look(3)
 }
 
 // TestBackup makes a backup while people sign in.
