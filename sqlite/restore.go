@@ -15,11 +15,13 @@ import (
 )
 
 // Restored says of a database that was opened that it is not simply the one of last time: it was put here from a backup or in some
-// other way, or is older than the one that was here. What its sessions have come to since, nobody knows; so all of them have ended.
+// other way, or is older than the one that was here. What its sessions and API keys have come to since, nobody knows; so the ones have ended,
+// and the others are revoked.
 type Restored struct {
 	Why      string    // how that shows, in words
 	At       time.Time // when its sessions ended
 	Sessions int       // how many that were; those whose own time was over aren't counted
+	Keys     int       // how many API keys were revoked with them
 }
 
 // Restored returns what was found when the database was opened, or nil if it is the one of last time.
@@ -78,11 +80,14 @@ func suspicion(id, clock int64, w witness, found, original bool) string {
 	}
 }
 
-// endRestored ends all sessions, in the transaction after which the database is no backup any more.
+// endRestored ends all sessions and revokes all API keys, in the transaction after which the database is no backup any more.
 func (db *DB) endRestored(ctx context.Context, why string, at time.Time) error {
 	r := &Restored{Why: why, At: fromMilli(milli(at))}
 	err := db.writer.write(ctx, r.At, func(t *tx) (err error) {
 		if r.Sessions, err = t.endEverybody("", curfew.Ending{Reason: curfew.ReasonRestored, At: r.At}, ""); err != nil {
+			return err
+		}
+		if r.Keys, err = t.revokeAllKeys(r.At); err != nil {
 			return err
 		}
 		t.note(r.At, audit.Record{Event: audit.Restored, Outcome: audit.Success, Count: r.Sessions, Note: why})
@@ -93,6 +98,27 @@ func (db *DB) endRestored(ctx context.Context, why string, at time.Time) error {
 	}
 	db.restored = r
 	return nil
+}
+
+// revokeAllKeys revokes the keys of all accounts.
+func (t *tx) revokeAllKeys(at time.Time) (n int, err error) {
+	rows, err := t.query("SELECT api_key.id, api_key.name, account.id, account.name FROM api_key JOIN account ON account.id = owner ORDER BY api_key.id")
+	if err != nil {
+		return 0, err
+	}
+	revoked, err := scanAll(rows, func(s scanner) (audit.Record, error) {
+		r := audit.Record{Event: audit.KeyRevoked, Outcome: audit.Success, User: &audit.Party{}, Reason: string(curfew.ReasonRestored)}
+		err := s.Scan(&r.Key, &r.Note, &r.User.ID, &r.User.Name)
+		return r, err
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range revoked {
+		t.note(at, r)
+	}
+	_, err = t.exec("DELETE FROM api_key")
+	return len(revoked), err
 }
 
 func (t *tx) setID(id int64) error {

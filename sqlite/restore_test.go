@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
 	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/sqlite"
 	"github.com/curfewhq/curfew/storetest"
@@ -30,7 +31,18 @@ func openLate(dir string) (*sqlite.DB, error) {
 	return sqlite.Open(context.Background(), dir, sqlite.Options{Now: func() time.Time { return restoring }})
 }
 
-// timeline is a folder whose database has two sessions, of which one has ended since a copy of the folder and a backup were made.
+// leaked is a key that was revoked in time.
+var leaked = account.StoredKey{
+	Key:  account.Key{ID: "leaked", Owner: keyOwner.ID, Name: "of a script", Role: account.User, CreatedAt: storetest.T0},
+	Hash: curfew.TokenHash{1, 2, 3},
+}
+
+var keyOwner = account.Stored{PasswordHash: "hash", Account: account.Account{
+	ID: "id-noor", Name: "noor", Role: account.User, Lifetime: time.Minute, Enabled: true, CreatedAt: storetest.T0, PasswordChangedAt: storetest.T0,
+}}
+
+// timeline is a folder whose database has two sessions and a key. Of these a session has ended, and the key was revoked, since a copy of the folder and a
+// backup were made.
 type timeline struct{ dir, copied, backup string }
 
 func newTimeline(t *testing.T) timeline {
@@ -38,6 +50,10 @@ func newTimeline(t *testing.T) timeline {
 	l := timeline{t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "backup.db")}
 	db := openAndClose(t, l.dir)
 	insert(t, db, storetest.Record("live", "amara", 0), storetest.Record("ended", "arslan", 0))
+	err := errors.Join(db.InsertAccount(t.Context(), storetest.T0, keyOwner, true), db.InsertKey(t.Context(), storetest.T0, leaked, 10))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +61,9 @@ func newTimeline(t *testing.T) timeline {
 	db = openAndClose(t, l.dir)
 	mv(t, backup(t, db), l.backup)
 	end(t, db, storetest.T0.Add(time.Minute), "ended")
+	if err := db.DeleteKey(t.Context(), storetest.T0.Add(time.Minute), keyOwner.ID, leaked.ID); err != nil {
+		t.Fatal(err)
+	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -203,6 +222,12 @@ func wantAllEnded(t *testing.T, db *sqlite.DB) {
 		if _, err := db.Insert(t.Context(), restoring, storetest.Record(id, "amara", 0), 0, false); err == nil {
 			t.Errorf("%s starts again", id)
 		}
+	}
+	if k, err := db.FindKey(t.Context(), leaked.Hash); !errors.Is(err, account.ErrNoKey) {
+		t.Errorf("the revoked key is %+v, %v", k, err)
+	}
+	if a, err := db.FindAccount(t.Context(), keyOwner.ID, ""); err != nil || a.PasswordHash != keyOwner.PasswordHash {
+		t.Errorf("its owner is %+v, %v", a, err)
 	}
 	if now, err := db.Clock(t.Context()); err != nil || now.Before(restoring) {
 		t.Errorf("Clock = %v, %v; want %v", now, err, restoring)

@@ -30,14 +30,14 @@ func (c restoreCmd) Run(ctx context.Context, std streams) error {
 	if replaced != "" {
 		fmt.Fprintf(std.out, "What was there before is in %s now; delete it when you no longer need it.\n", replaced)
 	}
-	_, err = fmt.Fprintf(std.out, "Restored %s. All sessions in it end when the server starts. Accounts, roles and passwords are those of then: disable once more whom you have disabled since.\n", c.File)
+	_, err = fmt.Fprintf(std.out, "Restored %s. All sessions in it end and all API keys are revoked when the server starts. Accounts, roles and passwords are those of then: disable once more whom you have disabled since.\n", c.File)
 	return err
 }
 
 // logRestored tells the admin why everybody has to sign in again.
 func logRestored(log *slog.Logger, db *sqlite.DB) {
 	if r := db.Restored(); r != nil {
-		log.Warn("the database was restored, or copied here: all its sessions have ended, since nobody knows what became of them meanwhile",
-			"because", r.Why, "sessions", r.Sessions, "reason", curfew.ReasonRestored)
+		log.Warn("the database was restored, or copied here: all its sessions have ended and its API keys are revoked, since nobody knows what became of them meanwhile",
+			"because", r.Why, "sessions", r.Sessions, "keys", r.Keys, "reason", curfew.ReasonRestored)
 	}
 }
