@@ -19,6 +19,8 @@ type Options struct {
 	Logger *slog.Logger
 	// PasswordCost makes hashing cheap where tests sign in a lot; leave it zero everywhere else.
 	PasswordCost Cost
+	// SignedIn, if it is set, is told how long each SignIn took, and its error.
+	SignedIn func(took time.Duration, err error)
 }
 
 // Service holds all rules about accounts. Its methods may be called from many goroutines. Errors have a
@@ -33,6 +35,7 @@ type Service struct {
 	sessions *curfew.Manager
 	hasher   *hasher
 	log      *slog.Logger
+	signedIn func(took time.Duration, err error)
 	limited  sometimes // which refused sign-ins for being too many are noted
 }
 
@@ -42,7 +45,10 @@ func New(store Store, sessions *curfew.Manager, opt Options) *Service {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	return &Service{store: newCachedStore(store, cacheSize), sessions: sessions, hasher: newHasher(opt.PasswordCost), log: opt.Logger}
+	if opt.SignedIn == nil {
+		opt.SignedIn = func(time.Duration, error) {}
+	}
+	return &Service{store: newCachedStore(store, cacheSize), sessions: sessions, hasher: newHasher(opt.PasswordCost), log: opt.Logger, signedIn: opt.SignedIn}
 }
 
 // Fields are what is given for a new account.

@@ -24,6 +24,13 @@ var ErrSignIn = &curfew.Error{Code: curfew.CodeDenied, Message: "User name or pa
 // same time whether or not the name exists. After too many failures, or while too many sign in at once, the error has
 // CodeLimited, with RetryAfter in whole seconds.
 func (s *Service) SignIn(ctx context.Context, a Attempt) (curfew.Session, curfew.Token, error) {
+	began := time.Now()
+	session, token, err := s.signIn(ctx, a)
+	s.signedIn(time.Since(began), err)
+	return session, token, err
+}
+
+func (s *Service) signIn(ctx context.Context, a Attempt) (curfew.Session, curfew.Token, error) {
 	name, _ := cleanName(a.Name)
 	acc, err := s.prove(ctx, name, a.Password, a.Client.Origin, a.Device, audit.SignInFailed)
 	if err != nil {

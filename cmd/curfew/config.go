@@ -25,6 +25,7 @@ type config struct {
 	ForwardAuth    bool               `toml:"forward_auth"`
 	CookieDomain   struct{ domain }   `toml:"cookie_domain"`
 	ConsoleHost    struct{ hostName } `toml:"console_host"`
+	MetricsListen  string             `toml:"metrics_listen"`
 	Apps           []appConfig        `toml:"app"`
 }
 

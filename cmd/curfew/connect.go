@@ -15,6 +15,7 @@ import (
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
 	"github.com/curfewhq/curfew/httpapi"
+	"github.com/curfewhq/curfew/internal/metrics"
 	"github.com/curfewhq/curfew/sqlite"
 )
 
@@ -33,17 +34,17 @@ type house struct {
 	accounts *account.Service
 }
 
-func openHouse(ctx context.Context, d dataFlags, policy curfew.Policy, log *slog.Logger) (*house, error) {
+func openHouse(ctx context.Context, d dataFlags, policy curfew.Policy, m *metrics.Metrics, log *slog.Logger) (*house, error) {
 	db, err := sqlite.Open(ctx, d.Data, sqlite.Options{AnyFilesystem: d.AnyFilesystem})
 	if err != nil {
 		return nil, err
 	}
 	logRestored(log, db)
-	sessions, err := curfew.New(ctx, &endLog{db, log}, curfew.Options{Policy: policy, Logger: log})
+	sessions, err := curfew.New(ctx, m.Store(&endLog{db, log}), curfew.Options{Policy: policy, Logger: log})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &house{db, sessions, account.New(db, sessions, account.Options{Logger: log})}, nil
+	return &house{db, sessions, account.New(db, sessions, account.Options{Logger: log, SignedIn: m.SignedIn})}, nil
 }
 
 // role returns what the session's user may do at this moment. An account that is gone or disabled has no session; the account
@@ -75,7 +76,7 @@ func (d dataFlags) connect(ctx context.Context, create bool) (c *httpapi.Client,
 		return nil, nil, fmt.Errorf("there is no Curfew data here: %w", err)
 	}
 	// What the history keeps is the server's to say.
-	h, err := openHouse(ctx, d, curfew.Policy{Keep: math.MaxInt64}, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	h, err := openHouse(ctx, d, curfew.Policy{Keep: math.MaxInt64}, nil, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"log/slog"
@@ -9,13 +10,16 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+
+	"github.com/curfewhq/curfew/internal/metrics"
 )
 
 // outermost is what is around everything that strangers reach: a panic costs one request, whatever handler it comes from, and
 // TRACE, which would send a request's cookies back in the answer, is refused for apps as well.
-func outermost(log *slog.Logger, next http.Handler) http.Handler {
+func outermost(log *slog.Logger, m *metrics.Metrics, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a := &answer{ResponseWriter: w}
+		a := &answer{ResponseWriter: w, metrics: m, part: metrics.Console}
+		defer a.end()
 		defer rescue(log, a, r)
 		if r.Method == http.MethodTrace {
 			writeProblem(a, http.StatusMethodNotAllowed, "TRACE is refused")
@@ -49,6 +53,25 @@ func rescue(log *slog.Logger, a *answer, r *http.Request) {
 type answer struct {
 	http.ResponseWriter
 	status int // as it was sent; 0 before, and 101 once the connection is a socket
+
+	metrics *metrics.Metrics // nil: nothing is counted
+	part    metrics.Part
+	closed  func() // set while it is a stream
+}
+
+// isFor notes what the request is for that w answers.
+func isFor(w http.ResponseWriter, part metrics.Part) {
+	if a, ok := w.(*answer); ok {
+		a.part = part
+	}
+}
+
+// end counts the answer.
+func (a *answer) end() {
+	if a.closed != nil {
+		a.closed()
+	}
+	a.metrics.Answered(a.part, cmp.Or(a.status, http.StatusOK))
 }
 
 // WriteHeader begins the answer, unless it is an interim one.
@@ -84,7 +107,15 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 func (a *answer) begin(status int) {
-	if a.status == 0 {
-		a.status = status
+	if a.status != 0 {
+		return
+	}
+	a.status = status
+	switch {
+	case a.metrics == nil:
+	case status == http.StatusSwitchingProtocols:
+		a.closed = a.metrics.Opened(metrics.WebSocket)
+	case strings.HasPrefix(a.Header().Get("Content-Type"), "text/event-stream"):
+		a.closed = a.metrics.Opened(metrics.EventStream)
 	}
 }

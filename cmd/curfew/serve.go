@@ -25,27 +25,29 @@ import (
 	"github.com/curfewhq/curfew/console"
 	"github.com/curfewhq/curfew/gate"
 	"github.com/curfewhq/curfew/httpapi"
+	"github.com/curfewhq/curfew/internal/metrics"
 	"github.com/curfewhq/curfew/internal/mount"
 )
 
 type serveCmd struct {
 	dataFlags
-	Listen       string     `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on."`
-	Upstream     []upstream `sep:"none" placeholder:"[HOST=]URL" help:"Web app to stand in front of, such as http://127.0.0.1:3000, for all hosts or for one. May be repeated."`
-	Config       string     `placeholder:"FILE" complete:"file" help:"File with more about apps: who may use which paths."`
-	TLSCert      string     `name:"tls-cert" placeholder:"FILE" complete:"file" help:"Certificate chain, PEM. With --tls-key it makes the server speak HTTPS."`
-	TLSKey       string     `name:"tls-key" placeholder:"FILE" complete:"file" help:"Private key, PEM."`
-	TrustedProxy []proxy    `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For, -Proto and -Host are believed. None by default."`
-	ForwardAuth  bool       `help:"Answer proxies that ask at /.curfew/auth whether a request may pass. Needs --trusted-proxy."`
-	CookieDomain domain     `placeholder:"DOMAIN" help:"One sign-in for all hosts of this domain, such as example.com: each of them gets the session cookie."`
-	ConsoleHost  hostName   `placeholder:"HOST" help:"Host that alone serves the console, such as console.example.com. The hosts of apps then serve only what apps need of Curfew."`
-	MaxAge       duration   `default:"30d" placeholder:"TIME" help:"Absolute limit: a session ends this long after its start, however active."`
-	MaxSessions  int        `default:"0" placeholder:"N" help:"How many sessions one account may have at once; 0 means any number."`
-	AtMax        string     `default:"end-oldest" enum:"end-oldest,refuse" help:"What a sign-in past --max-sessions does: end-oldest or refuse."`
-	KeepHistory  duration   `default:"90d" placeholder:"TIME" help:"How long the history of ended sessions is kept."`
-	KeepAudit    duration   `default:"365d" placeholder:"TIME" help:"How long the audit log is kept."`
-	LogLevel     string     `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
-	LogFormat    string     `default:"text" enum:"text,json" help:"text or json."`
+	Listen        string     `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on."`
+	Upstream      []upstream `sep:"none" placeholder:"[HOST=]URL" help:"Web app to stand in front of, such as http://127.0.0.1:3000, for all hosts or for one. May be repeated."`
+	Config        string     `placeholder:"FILE" complete:"file" help:"File with more about apps: who may use which paths."`
+	TLSCert       string     `name:"tls-cert" placeholder:"FILE" complete:"file" help:"Certificate chain, PEM. With --tls-key it makes the server speak HTTPS."`
+	TLSKey        string     `name:"tls-key" placeholder:"FILE" complete:"file" help:"Private key, PEM."`
+	TrustedProxy  []proxy    `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For, -Proto and -Host are believed. None by default."`
+	ForwardAuth   bool       `help:"Answer proxies that ask at /.curfew/auth whether a request may pass. Needs --trusted-proxy."`
+	CookieDomain  domain     `placeholder:"DOMAIN" help:"One sign-in for all hosts of this domain, such as example.com: each of them gets the session cookie."`
+	ConsoleHost   hostName   `placeholder:"HOST" help:"Host that alone serves the console, such as console.example.com. The hosts of apps then serve only what apps need of Curfew."`
+	MetricsListen string     `placeholder:"ADDR" help:"Address at which Prometheus finds /metrics, such as 127.0.0.1:9090. Without it nothing is counted."`
+	MaxAge        duration   `default:"30d" placeholder:"TIME" help:"Absolute limit: a session ends this long after its start, however active."`
+	MaxSessions   int        `default:"0" placeholder:"N" help:"How many sessions one account may have at once; 0 means any number."`
+	AtMax         string     `default:"end-oldest" enum:"end-oldest,refuse" help:"What a sign-in past --max-sessions does: end-oldest or refuse."`
+	KeepHistory   duration   `default:"90d" placeholder:"TIME" help:"How long the history of ended sessions is kept."`
+	KeepAudit     duration   `default:"365d" placeholder:"TIME" help:"How long the audit log is kept."`
+	LogLevel      string     `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+	LogFormat     string     `default:"text" enum:"text,json" help:"text or json."`
 }
 
 // shutdownTime is how long requests under way may take when the server stops, and streamTime what is open in apps: much of
@@ -82,23 +84,30 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	var counts *metrics.Metrics
+	if c.MetricsListen != "" {
+		if _, _, err := net.SplitHostPort(c.MetricsListen); err != nil {
+			return usage(fmt.Sprintf("--metrics-listen %s must be an address and a port, such as 127.0.0.1:9090", c.MetricsListen))
+		}
+		counts = metrics.New(version())
+	}
 	log := c.logger(std.err)
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
-		return listenError(c.Listen, err)
+		return listenError("--listen", c.Listen, err)
 	}
 	defer listener.Close()
 	if i := slices.IndexFunc(apps, func(a gate.App) bool { return isSelf(a.Upstream, listener.Addr()) }); i >= 0 {
 		return usage(fmt.Sprintf("the upstream %s is Curfew itself; give the address of the app, or another --listen", apps[i].Upstream))
 	}
-	h, err := openHouse(ctx, c.dataFlags, c.policy(), log)
+	h, err := openHouse(ctx, c.dataFlags, c.policy(), counts, log)
 	if err != nil {
 		return err
 	}
 	if certificate != nil {
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*certificate}, NextProtos: []string{"h2", "http/1.1"}})
 	}
-	gates, err := gate.New(gate.Options{Sessions: h.sessions, Apps: apps, ConsoleHost: string(c.ConsoleHost), Role: h.role, Logger: log})
+	gates, err := gate.New(gate.Options{Sessions: h.sessions, Apps: apps, ConsoleHost: string(c.ConsoleHost), Role: h.role, Checked: checkedBy(counts), Logger: log})
 	if err != nil {
 		return errors.Join(err, h.Close())
 	}
@@ -106,13 +115,13 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return errors.Join(err, h.Close())
 	}
-	err = c.serve(ctx, std.out, log, h, gates, listener)
+	err = c.serve(ctx, std.out, log, h, gates, listener, counts)
 	return errors.Join(err, stopAudit(), h.Close())
 }
 
-func listenError(addr string, err error) error {
+func listenError(flag, addr string, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("the address %s is in use by another program; choose one with --listen", addr)
+		return fmt.Errorf("the address %s is in use by another program; choose one with %s", addr, flag)
 	}
 	return err
 }
@@ -146,6 +155,7 @@ func (c serveCmd) withFile() (serveCmd, []gate.App, error) {
 		c.ForwardAuth = c.ForwardAuth || file.ForwardAuth
 		c.CookieDomain = cmp.Or(c.CookieDomain, file.CookieDomain.domain)
 		c.ConsoleHost = cmp.Or(c.ConsoleHost, file.ConsoleHost.hostName)
+		c.MetricsListen = cmp.Or(c.MetricsListen, file.MetricsListen)
 		if len(c.TrustedProxy) == 0 {
 			c.TrustedProxy = file.TrustedProxies
 		}
@@ -183,7 +193,7 @@ func (c serveCmd) logger(w io.Writer) *slog.Logger {
 }
 
 // serve runs the site and the socket until one of them fails, the disk does, or ctx ends.
-func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h *house, gates *gate.Gate, listener net.Listener) error {
+func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h *house, gates *gate.Gate, listener net.Listener, counts *metrics.Metrics) error {
 	socket, err := listenUnix(ctx, c.socket())
 	if err != nil {
 		return err
@@ -194,8 +204,9 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 	}
 	setup := console.NewSetup(h.sessions.Now)
 	stopping := make(chan struct{})
+	health := newHealth(h.sessions, stopping)
 	site := newServer(siteHandler(siteOptions{
-		house: h, gate: gates, setup: setup, log: log, stopping: stopping, health: newHealth(h.sessions, stopping), forwardAuth: c.ForwardAuth,
+		house: h, gate: gates, setup: setup, log: log, stopping: stopping, health: health, metrics: counts, forwardAuth: c.ForwardAuth,
 		edge: curfew.Edge{TrustedProxies: prefixes(c.TrustedProxy), CookieDomain: string(c.CookieDomain)},
 	}), log)
 	control := newServer(httpapi.NewControl(httpapi.ControlOptions{
@@ -204,7 +215,12 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 		Backup: h.db.Backup,
 	}), log)
 
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
+	stopMetrics, err := c.serveMetrics(ctx, counts, h, health, log, failed)
+	if err != nil {
+		return err
+	}
+	defer stopMetrics()
 	go func() { failed <- site.Serve(listener) }()
 	go func() { failed <- control.Serve(socket) }()
 	if err := announce(ctx, out, address, h, setup); err != nil {

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
 	"github.com/curfewhq/curfew/console"
 	"github.com/curfewhq/curfew/gate"
 	"github.com/curfewhq/curfew/httpapi"
+	"github.com/curfewhq/curfew/internal/metrics"
 	"github.com/curfewhq/curfew/internal/mount"
 )
 
@@ -23,6 +26,7 @@ type siteOptions struct {
 	log      *slog.Logger
 	stopping <-chan struct{} // closed when the server stops
 	health   *health
+	metrics  *metrics.Metrics // nil: nothing is counted
 	edge     curfew.Edge
 
 	forwardAuth bool // proxies may ask
@@ -37,6 +41,7 @@ func siteHandler(opt siteOptions) http.Handler {
 		Sessions: opt.sessions, Accounts: opt.accounts, Setup: opt.setup, Logger: opt.log,
 		AppHosts: opt.gate.Hosts(), CookieDomain: opt.edge.CookieDomain,
 	})
+	api = forAPI(api)
 	mux := http.NewServeMux()
 	mux.Handle("/guard.js", gate.Guard())
 	mux.Handle("/api/", api)
@@ -54,7 +59,15 @@ func siteHandler(opt siteOptions) http.Handler {
 	if opt.forwardAuth {
 		auth = opt.gate.Auth(opt.edge)
 	}
-	return outermost(opt.log, opt.beside(auth, site))
+	return outermost(opt.log, opt.metrics, opt.beside(auth, site))
+}
+
+// forAPI notes of requests that they are for the API.
+func forAPI(api http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		isFor(w, metrics.API)
+		api.ServeHTTP(w, r)
+	})
 }
 
 // forApps is what apps need of Curfew on their own hosts, where the console is elsewhere: a sign-in, the guard, and what both
@@ -87,6 +100,7 @@ func (opt siteOptions) byHost(console, others http.Handler) http.Handler {
 func (opt siteOptions) beside(auth, site http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if gate.IsAuth(r) {
+			isFor(w, metrics.ForwardAuth)
 			auth.ServeHTTP(w, r)
 		} else {
 			site.ServeHTTP(w, r)
@@ -101,6 +115,7 @@ func (opt siteOptions) split(root, below, apps http.Handler) http.Handler {
 		case mount.Has(r.URL.Path):
 			below.ServeHTTP(w, r)
 		case opt.gate.Serves(r.Host):
+			isFor(w, metrics.App)
 			apps.ServeHTTP(w, r)
 		default:
 			root.ServeHTTP(w, r)
@@ -114,7 +129,7 @@ func (opt siteOptions) own(h http.Handler) http.Handler {
 	h = http.MaxBytesHandler(h, maxBody)
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(crossSite))
-	inSession := protection.Handler(opt.sessions.Authenticate(h))
+	inSession := protection.Handler(opt.authenticate(h))
 	return hardened(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, given := account.KeyOf(r); given { // no browser adds one by itself; a session beside it is not touched
 			h.ServeHTTP(w, r)
@@ -122,6 +137,25 @@ func (opt siteOptions) own(h http.Handler) http.Handler {
 			inSession.ServeHTTP(w, r)
 		}
 	}))
+}
+
+// beganKey is where authenticate keeps when the check of a request began.
+type beganKey struct{}
+
+// authenticate is Manager.Authenticate, with the time that it takes measured if anything is.
+func (opt siteOptions) authenticate(next http.Handler) http.Handler {
+	if opt.metrics == nil {
+		return opt.sessions.Authenticate(next)
+	}
+	check := opt.sessions.Authenticate(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if began, ok := r.Context().Value(beganKey{}).(time.Time); ok {
+			opt.metrics.Checked(time.Since(began))
+		}
+		next.ServeHTTP(w, r)
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		check.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), beganKey{}, time.Now())))
+	})
 }
 
 // hardened sets the headers that every answer has, whoever gives it. Pages and scripts set more.
