@@ -15,6 +15,7 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/httpapi"
 	"github.com/curfewhq/curfew/memory"
 )
@@ -25,6 +26,7 @@ type kit struct {
 	sessions *curfew.Manager
 	accounts *account.Service
 	store    *flaky
+	audit    *memory.Audit // of accounts
 	api      http.Handler
 	stopping chan struct{}
 	log      *bytes.Buffer
@@ -47,7 +49,8 @@ func newKit(t testing.TB) *kit { return newKitOn(t, memory.NewSessions(), &bytes
 
 // newKitOn has its sessions in the store. Close it, or let the test's end do it.
 func newKitOn(t testing.TB, sessions curfew.Store, buffer *bytes.Buffer) *kit {
-	k := &kit{t: t, stopping: make(chan struct{}), log: buffer, store: &flaky{Store: memory.NewAccounts()}}
+	accounts := memory.NewAccounts()
+	k := &kit{t: t, stopping: make(chan struct{}), log: buffer, store: &flaky{Store: accounts}, audit: accounts.Audit}
 	log := slog.New(slog.NewTextHandler(k.log, nil))
 	var err error
 	if k.sessions, err = curfew.New(t.Context(), sessions, curfew.Options{Logger: log}); err != nil {
@@ -56,7 +59,7 @@ func newKitOn(t testing.TB, sessions curfew.Store, buffer *bytes.Buffer) *kit {
 	cheap := account.Cost{Memory: 8, Passes: 1, Threads: 1}
 	k.accounts = account.New(k.store, k.sessions, account.Options{Logger: log, PasswordCost: cheap})
 	k.api = k.sessions.Authenticate(httpapi.New(httpapi.Options{
-		Sessions: k.sessions, Accounts: k.accounts, Logger: log, Stopping: k.stopping,
+		Sessions: k.sessions, Accounts: k.accounts, Audit: audit.NewLog(k.audit), Logger: log, Stopping: k.stopping,
 	}))
 	return k
 }

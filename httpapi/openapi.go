@@ -37,6 +37,7 @@ func (a *api) config() huma.Config {
 				{Name: "session", Description: "Your own session"},
 				{Name: "sessions", Description: "Who is signed in"},
 				{Name: "history", Description: "Who was"},
+				{Name: "audit", Description: "Who did what"},
 				{Name: "account", Description: "Your account"},
 				{Name: "keys", Description: "Your API keys"},
 				{Name: "users", Description: "All accounts"},
@@ -141,6 +142,10 @@ var contentsOf = map[string]map[string]*huma.MediaType{
 		csvType:    {Schema: &huma.Schema{Type: huma.TypeString}},
 		ndjsonType: {Schema: &huma.Schema{Type: huma.TypeString}},
 	},
+	"listAudit": {
+		jsonType:   {Schema: &huma.Schema{Ref: "#/components/schemas/AuditPage"}},
+		ndjsonType: {Schema: &huma.Schema{Type: huma.TypeString}},
+	},
 }
 
 // notes say of calls what their parts don't.
@@ -154,6 +159,8 @@ var notes = map[string]string{
 	"endSessions":     "All that are asked for end, or none. The session in which it is asked never ends. With expect, sessions that started since they were counted stay, if there are no more than 10,000.",
 	"endSession":      "Ending a session that has ended is answered in the same way. Your own is 409: sign out instead.",
 	"listHistory":     "In csv, what a spreadsheet would take for a formula has a quote before it. An answer that can't be finished is broken off.",
+	"listAudit":       "In ndjson each line is a record as it is kept, with its hash. An answer that can't be finished is broken off.",
+	"verifyAudit":     "Looks at all records that are kept. A log that is broken is answered with 200, and where.",
 	"changePassword":  "Ends your other sessions unless keep_others is set.",
 	"setPassword":     "Ends the account's sessions. Your own password is changed under account.",
 	"endUserSessions": "But for the one in which it is asked.",
@@ -166,6 +173,9 @@ var notes = map[string]string{
 // finish takes out what huma adds and nobody answers, and adds what handlers write themselves.
 func finish(o *huma.OpenAPI) {
 	o.Components.Schemas.Schema(reflect.TypeFor[HistoryPage](), true, "")
+	if o.Paths["/api/v1/audit"] != nil {
+		o.Components.Schemas.Schema(reflect.TypeFor[AuditPage](), true, "")
+	}
 	schemas := o.Components.Schemas.Map()
 	delete(schemas, "ErrorModel")
 	delete(schemas, "ErrorDetail")

@@ -1,6 +1,9 @@
 package httpapi
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // A route is a row of the table of routes. Rows are written without field names, so one without access doesn't compile.
 type route struct {
@@ -52,7 +55,7 @@ func (a *api) routes() []route {
 	if a.Accounts == nil {
 		return own
 	}
-	return append(own, []route{
+	return slices.Concat(own, a.auditRoutes(), []route{
 		{http.MethodPost, "/api/v1/session/proof", inSession, plain, "giveProof", handle(a.prove), "Give the password once more"},
 
 		{http.MethodGet, "/api/v1/sessions", known, plain, "listSessions", handle(a.listSessions), "List live sessions"},
@@ -86,7 +89,18 @@ func (a *api) routes() []route {
 		{http.MethodGet, "/api/openapi.json", known, plain, "", page(a.document), ""},
 		{http.MethodGet, "/api/docs", known, plain, "", page(a.docs), ""},
 		{http.MethodGet, "/api/docs.css", known, plain, "", page(docsStyle), ""},
-	}...)
+	})
+}
+
+// auditRoutes are those of the audit log, if there is one.
+func (a *api) auditRoutes() []route {
+	if a.Audit == nil {
+		return nil
+	}
+	return []route{
+		{http.MethodGet, "/api/v1/audit", seesAll, plain, "listAudit", raw(a.auditLog), "List the audit log"},
+		{http.MethodGet, "/api/v1/audit/verification", seesAll, plain, "verifyAudit", handle(a.verifyAudit), "Verify the audit log"},
+	}
 }
 
 // controlRoutes are what only who runs the machine has besides.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/httpapi"
 	"github.com/curfewhq/curfew/internal/metrics"
 	"github.com/curfewhq/curfew/sqlite"
@@ -81,7 +82,7 @@ func (d dataFlags) connect(ctx context.Context, create bool) (c *httpapi.Client,
 		return nil, nil, err
 	}
 	control := httpapi.NewControl(httpapi.ControlOptions{
-		Sessions: h.sessions, Accounts: h.accounts, Logger: slog.New(slog.DiscardHandler), Backup: h.db.Backup,
+		Sessions: h.sessions, Accounts: h.accounts, Audit: audit.NewLog(h.db), Logger: slog.New(slog.DiscardHandler), Backup: h.db.Backup,
 	})
 	c = httpapi.NewClient(httpapi.HandlerTransport(control))
 	c.Operator = operator()

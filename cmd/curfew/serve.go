@@ -22,6 +22,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/console"
 	"github.com/curfewhq/curfew/gate"
 	"github.com/curfewhq/curfew/httpapi"
@@ -210,7 +211,7 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 		edge: curfew.Edge{TrustedProxies: prefixes(c.TrustedProxy), CookieDomain: string(c.CookieDomain)},
 	}), log)
 	control := newServer(httpapi.NewControl(httpapi.ControlOptions{
-		Sessions: h.sessions, Accounts: h.accounts, Logger: log, Stopping: stopping,
+		Sessions: h.sessions, Accounts: h.accounts, Audit: audit.NewLog(h.db), Logger: log, Stopping: stopping,
 		Status: httpapi.Status{Version: version(), PID: os.Getpid(), Address: address},
 		Backup: h.db.Backup,
 	}), log)

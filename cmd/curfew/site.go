@@ -9,6 +9,7 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/console"
 	"github.com/curfewhq/curfew/gate"
 	"github.com/curfewhq/curfew/httpapi"
@@ -35,7 +36,7 @@ type siteOptions struct {
 // siteHandler is everything that strangers reach.
 func siteHandler(opt siteOptions) http.Handler {
 	api := httpapi.New(httpapi.Options{
-		Sessions: opt.sessions, Accounts: opt.accounts, Logger: opt.log, Stopping: opt.stopping,
+		Sessions: opt.sessions, Accounts: opt.accounts, Audit: audit.NewLog(opt.db), Logger: opt.log, Stopping: opt.stopping,
 	})
 	pages := console.New(console.Options{
 		Sessions: opt.sessions, Accounts: opt.accounts, Setup: opt.setup, Logger: opt.log,
