@@ -25,6 +25,7 @@ type cli struct {
 	Sessions sessionsCmd `cmd:"" help:"List who is signed in."`
 	End      endCmd      `cmd:"" help:"End sessions."`
 	History  historyCmd  `cmd:"" help:"List sessions that have ended."`
+	Audit    auditCmd    `cmd:"" help:"Read and verify the audit log."`
 	Backup   backupCmd   `cmd:"" help:"Copy the database while the server runs."`
 	Restore  restoreCmd  `cmd:"" help:"Put a backup in the place of the database, while no server runs."`
 	Health   healthCmd   `cmd:"" help:"Ask whether the server and its database answer."`
@@ -126,7 +127,7 @@ var inputs = map[string]string{
 	"username": "the user name", "full_name": "--full-name", "role": "--role", "seconds": "--lifetime", "lifetime_seconds": "--lifetime", "password": "the password",
 	"name": "the name", "expires_in_seconds": "--expires",
 	"q": "--search", "origin": "--origin", "credential": "--credential", "device": "--device", "idle_longer_than": "--idle-longer-than",
-	"reason": "--reason", "actor": "--by", "from": "--from", "until": "--until", "expect": "--expect", "user": "--user",
+	"reason": "--reason", "outcome": "--outcome", "mark": "--mark", "actor": "--by", "from": "--from", "until": "--until", "expect": "--expect", "user": "--user",
 	"max-age": "--max-age", "max-sessions": "--max-sessions", "at-max": "--at-max", "keep-history": "--keep-history",
 }
 
