@@ -1,0 +1,115 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/curfewhq/curfew/audit"
+	"github.com/curfewhq/curfew/httpapi"
+)
+
+// send makes a call with JSON, which must succeed, and reads the answer into the value, if there is one.
+func (c *client) send(method, path, body string, into any) {
+	c.s.t.Helper()
+	req, err := http.NewRequestWithContext(c.s.t.Context(), method, c.s.base+path, strings.NewReader(body))
+	if err != nil {
+		c.s.t.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		c.s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode/100 != 2 {
+		c.s.t.Fatalf("%s %s: %s %s %v", method, path, resp.Status, text, err)
+	}
+	if into != nil {
+		if err := json.Unmarshal(text, into); err != nil {
+			c.s.t.Fatal(err)
+		}
+	}
+}
+
+// records returns the audit log, the earliest record first.
+func (s *server) records() (list []audit.Record) {
+	s.t.Helper()
+	for line := range strings.Lines(s.curfew("", "audit", "list", "--json")) {
+		var r audit.Record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			s.t.Fatal(err)
+		}
+		list = append(list, r)
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// told is a record as event, outcome, who, whom and from where.
+func told(r audit.Record) string {
+	return fmt.Sprintf("%s %s by %q to %q from %q", r.Event, r.Outcome, partyName(r.By), partyName(r.User), r.From)
+}
+
+// TestAuditedOnce does each kind of thing that people do, and looks for its one record.
+func TestAuditedOnce(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t, "--trusted-proxy", "127.0.0.1/32")
+	seen := len(s.records())
+	admin, user, stranger := s.client().from("192.0.2.1"), s.client().from("192.0.2.2"), s.client().from("192.0.2.3")
+	var own httpapi.Session
+	var made httpapi.User
+	const secret = "a name that is a password"
+	for _, step := range []struct {
+		name string
+		do   func()
+		want []string
+	}{
+		{"sign-in", func() { admin.signIn("amara", password) }, []string{`authn_login_success success by "amara" to "amara" from "192.0.2.1"`}},
+		{"another", func() { user.signIn("arslan", password) }, []string{`authn_login_success success by "arslan" to "arslan" from "192.0.2.2"`}},
+		{"wrong password", func() { stranger.signIn("arslan", "wrong "+password) }, []string{`authn_login_fail refused by "" to "arslan" from "192.0.2.3"`}},
+		{"unknown name", func() { stranger.signIn(secret, password) }, []string{`authn_login_fail refused by "" to "" from "192.0.2.3"`}},
+		{"reauthentication", func() {
+			admin.send("POST", "/api/v1/session/proof", `{"current_password":"`+password+`"}`, nil)
+		}, []string{`authn_reauthenticated success by "amara" to "amara" from "192.0.2.1"`}},
+		{"terminate one", func() {
+			user.send("GET", "/api/v1/session", "", &own)
+			admin.send("DELETE", "/api/v1/sessions/"+string(own.ID), "", nil)
+		}, []string{`session_terminated success by "amara" to "arslan" from "192.0.2.1"`}},
+		{"terminate it again", func() { admin.send("DELETE", "/api/v1/sessions/"+string(own.ID), "", nil) }, nil},
+		{"unlock", func() { admin.send("POST", "/api/v1/users/"+string(own.UserID)+"/unlock", "", nil) }, []string{`authn_unlocked success by "amara" to "arslan" from "192.0.2.1"`}},
+		{"create", func() {
+			admin.send("POST", "/api/v1/users", `{"username":"zoe","role":"user","password":"`+password+`"}`, &made)
+		}, []string{`user_created success by "amara" to "zoe" from "192.0.2.1"`}},
+		{"change", func() { admin.send("PATCH", "/api/v1/users/"+string(made.ID), `{"full_name":"Zoe Park"}`, nil) }, []string{`user_updated success by "amara" to "zoe" from "192.0.2.1"`}},
+		{"change nothing", func() { admin.send("PATCH", "/api/v1/users/"+string(made.ID), `{"full_name":"Zoe Park"}`, nil) }, nil},
+		{"disable", func() { admin.send("PATCH", "/api/v1/users/"+string(made.ID), `{"enabled":false}`, nil) }, []string{`user_updated success by "amara" to "zoe" from "192.0.2.1"`}},
+		{"delete", func() { admin.send("DELETE", "/api/v1/users/"+string(made.ID), "", nil) }, []string{`user_deleted success by "amara" to "zoe" from "192.0.2.1"`}},
+		{"new password", func() {
+			admin.send("PUT", "/api/v1/account/password", `{"current_password":"`+password+`","password":"another long one"}`, nil)
+		}, []string{`authn_reauthenticated success by "amara" to "amara" from "192.0.2.1"`, `authn_password_change success by "amara" to "amara" from "192.0.2.1"`}},
+		{"sign-out", func() { admin.send("DELETE", "/api/v1/session", "", nil) }, []string{`session_logout success by "amara" to "amara" from "192.0.2.1"`}},
+		{"restart", func() { s.stop(); s = serve(t, s.data) }, []string{`sys_shutdown success by "" to "" from ""`, `sys_startup success by "" to "" from ""`}},
+	} {
+		step.do()
+		var got []string
+		all := s.records()
+		for _, r := range all[seen:] {
+			got = append(got, told(r))
+		}
+		seen = len(all)
+		if !slices.Equal(got, step.want) {
+			t.Errorf("%s: got\n\t%s\nwant\n\t%s", step.name, strings.Join(got, "\n\t"), strings.Join(step.want, "\n\t"))
+		}
+	}
+	if log := s.curfew("", "audit", "export"); strings.Contains(log, secret) || strings.Contains(log, password) {
+		t.Error("the audit log holds what may be a password")
+	}
+}
