@@ -184,7 +184,7 @@ func (l *Log) Lines(ctx context.Context, from int64) iter.Seq2[Line, error] {
 			if b.No > last.No {
 				return
 			}
-			hash := b.before
+			hash := b.before.Hash
 			for i, text := range b.lines() {
 				hash = hash.Next(text)
 				no := b.No + int64(i)
@@ -196,13 +196,13 @@ func (l *Log) Lines(ctx context.Context, from int64) iter.Seq2[Line, error] {
 	}
 }
 
-// linked is a block with the hash of the record before it.
+// linked is a block with the place before it.
 type linked struct {
 	Block
-	before Hash
+	before Mark
 }
 
-// blocks returns all blocks in order.
+// blocks returns all blocks in order. Those that are forgotten meanwhile are left out.
 func (l *Log) blocks(ctx context.Context) iter.Seq2[linked, error] {
 	return func(yield func(linked, error) bool) {
 		at, err := l.store.AuditStart(ctx)
@@ -216,14 +216,25 @@ func (l *Log) blocks(ctx context.Context) iter.Seq2[linked, error] {
 				yield(linked{}, err)
 				return
 			}
+			if len(blocks) == 0 {
+				return
+			}
+			if blocks[0].No != at.No+1 {
+				start, err := l.store.AuditStart(ctx)
+				if err != nil {
+					yield(linked{}, err)
+					return
+				}
+				if start.No > at.No {
+					at = start
+					continue
+				}
+			}
 			for _, b := range blocks {
-				if !yield(linked{b, at.Hash}, nil) {
+				if !yield(linked{b, at}, nil) {
 					return
 				}
 				at = b.End()
-			}
-			if len(blocks) == 0 {
-				return
 			}
 		}
 	}
@@ -272,6 +283,9 @@ func (l *Log) Verify(ctx context.Context, marks ...Mark) (first, last Mark, err 
 	for b, err := range l.blocks(ctx) {
 		if err != nil {
 			return first, c.at, err
+		}
+		if b.before.No > c.at.No { // what was between is forgotten
+			first, c.at = b.before, b.before
 		}
 		if err := c.block(b.Block); err != nil {
 			return first, c.at, err
