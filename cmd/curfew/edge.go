@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/curfewhq/curfew/gate"
 	"github.com/curfewhq/curfew/internal/metrics"
 )
 
@@ -46,7 +47,12 @@ func rescue(log *slog.Logger, a *answer, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	clear(a.Header()) // it was for another answer
-	writeProblemID(a, http.StatusInternalServerError, "something went wrong; whoever runs Curfew finds it in the log by the ID", id)
+	status := http.StatusInternalServerError
+	if gate.IsAuth(r) { // who asks goes by the status: nobody knows, as when the store is down
+		status = http.StatusServiceUnavailable
+		a.Header().Set("Retry-After", "5")
+	}
+	writeProblemID(a, status, "something went wrong; whoever runs Curfew finds it in the log by the ID", id)
 }
 
 // answer is an http.ResponseWriter that knows whether it has begun.
