@@ -54,7 +54,7 @@ func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Sec
 // refused notes in log and audit log that a password was not taken. A name that no account has stays out of both: it may be a
 // password. Of tries that come too fast a few are noted, since strangers make as many as they like.
 func (s *Service) refused(ctx context.Context, event audit.Event, name, origin string, err error) {
-	note := audit.Record{Event: event, Outcome: audit.Refused, From: origin, Reason: string(curfew.ErrorCode(err))}
+	note := audit.Record{Event: event, From: origin}
 	user := "(none)"
 	if acc, err := s.store.FindAccount(ctx, "", name); err == nil {
 		user, note.User = acc.Name, party(acc.Account)
@@ -65,7 +65,7 @@ func (s *Service) refused(ctx context.Context, event audit.Event, name, origin s
 
 // refusedKey is refused for an API key, of an account if it is known.
 func (s *Service) refusedKey(ctx context.Context, key Key, owner Account, origin string, err error) {
-	note := audit.Record{Event: audit.SignInFailed, Outcome: audit.Refused, From: origin, Reason: string(curfew.ErrorCode(err)), Key: string(key.ID), Note: "API key"}
+	note := audit.Record{Event: audit.SignInFailed, From: origin, Key: string(key.ID), Note: "API key"}
 	if owner.ID != "" {
 		note.User = party(owner)
 	}
@@ -74,8 +74,9 @@ func (s *Service) refusedKey(ctx context.Context, key Key, owner Account, origin
 }
 
 func (s *Service) noteRefusal(ctx context.Context, note audit.Record, err error) {
-	now := s.sessions.Now()
-	if curfew.ErrorCode(err) == curfew.CodeLimited {
+	now, code := s.sessions.Now(), curfew.ErrorCode(err)
+	note.Outcome, note.Reason = audit.Refused, string(code)
+	if code == curfew.CodeLimited {
 		if note.Event = audit.SignInLimited; !s.limited.now(note.From, now) {
 			return
 		}

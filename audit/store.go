@@ -5,12 +5,30 @@ import (
 	"time"
 )
 
+// Complete returns the records as they are kept of what is done in ctx at now, but for their numbers: without those that have no Event, with At
+// and From where they have none.
+func Complete(ctx context.Context, now time.Time, records []Record) []Record {
+	var kept []Record
+	for _, r := range records {
+		if r.Event == "" {
+			continue
+		}
+		if r.At.IsZero() {
+			r.At = Time{now}
+		}
+		if r.From == "" {
+			r.From = From(ctx)
+		}
+		kept = append(kept, r)
+	}
+	return kept
+}
+
 // Store keeps records. It writes those of sessions and accounts by itself, in the transactions of their changes; those methods say so.
 //
 // All methods may be called at once from many goroutines.
 type Store interface {
-	// AppendAudit appends records in a transaction of their own. It sets what is not set: At to now, and From to the address
-	// from which ctx comes.
+	// AppendAudit appends records, as Complete makes them, in a transaction of their own.
 	AppendAudit(ctx context.Context, now time.Time, records ...Record) error
 
 	// AuditBlocks returns up to most blocks in order, from the one that holds the record with the number on; or, going back,

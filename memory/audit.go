@@ -31,22 +31,9 @@ func (a *Audit) AppendAudit(ctx context.Context, now time.Time, records ...audit
 
 // note appends records of what has happened.
 func (a *Audit) note(ctx context.Context, now time.Time, records []audit.Record) error {
-	var notes []audit.Record
-	for _, r := range records {
-		if r.Event == "" {
-			continue
-		}
-		if r.At.IsZero() {
-			r.At = audit.Time{Time: now}
-		}
-		if r.From == "" {
-			r.From = audit.From(ctx)
-		}
-		notes = append(notes, r)
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.append(notes)
+	return a.append(audit.Complete(ctx, now, records))
 }
 
 func (a *Audit) append(notes []audit.Record) error {

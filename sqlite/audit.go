@@ -51,16 +51,16 @@ func (t *tx) writeNotes() error {
 
 // loadAudited finds the end of the chain.
 func (t *tx) loadAudited() (err error) {
-	t.audited, err = auditEnd(func(query string, args []any, dest ...any) error { return t.queryRow(query, args, dest...) })
+	t.audited, err = scanMark(row(func(dest ...any) error { return t.queryRow(auditEnd, nil, dest...) }))
 	return err
 }
 
-// auditEnd returns the place of the last record.
-func auditEnd(queryRow func(query string, args []any, dest ...any) error) (audit.Mark, error) {
-	var m audit.Mark
+// auditEnd finds the place of the last record.
+const auditEnd = "SELECT no + count - 1, hash FROM audit UNION ALL SELECT no, hash FROM audit_start ORDER BY 1 DESC LIMIT 1"
+
+func scanMark(row scanner) (m audit.Mark, err error) {
 	var hash []byte
-	err := queryRow("SELECT no + count - 1, hash FROM audit UNION ALL SELECT no, hash FROM audit_start ORDER BY 1 DESC LIMIT 1", nil, &m.No, &hash)
-	if err != nil {
+	if err := row.Scan(&m.No, &hash); err != nil {
 		return m, err
 	}
 	m.Hash, err = auditHash(hash)
@@ -83,17 +83,9 @@ func (db *DB) AppendAudit(ctx context.Context, now time.Time, records ...audit.R
 	})
 }
 
-// noteAll notes the records, but for empty ones, of something that is done in ctx.
+// noteAll notes the records of something that is done in ctx.
 func (t *tx) noteAll(ctx context.Context, now time.Time, records []audit.Record) {
-	for _, r := range records {
-		if r.Event == "" {
-			continue
-		}
-		if r.From == "" {
-			r.From = audit.From(ctx)
-		}
-		t.note(now, r)
-	}
+	t.notes = append(t.notes, audit.Complete(ctx, now, records)...)
 }
 
 // AuditBlocks implements audit.Store.
@@ -120,20 +112,13 @@ func (db *DB) AuditBlocks(ctx context.Context, no int64, back bool, most int) ([
 }
 
 // AuditStart implements audit.Store.
-func (db *DB) AuditStart(ctx context.Context) (m audit.Mark, err error) {
-	var hash []byte
-	if err := db.reads.QueryRowContext(ctx, "SELECT no, hash FROM audit_start").Scan(&m.No, &hash); err != nil {
-		return m, err
-	}
-	m.Hash, err = auditHash(hash)
-	return m, err
+func (db *DB) AuditStart(ctx context.Context) (audit.Mark, error) {
+	return scanMark(db.reads.QueryRowContext(ctx, "SELECT no, hash FROM audit_start"))
 }
 
 // AuditEnd implements audit.Store.
 func (db *DB) AuditEnd(ctx context.Context) (audit.Mark, error) {
-	return auditEnd(func(query string, args []any, dest ...any) error {
-		return db.reads.QueryRowContext(ctx, query, args...).Scan(dest...)
-	})
+	return scanMark(db.reads.QueryRowContext(ctx, auditEnd))
 }
 
 // AuditSince implements audit.Store.
@@ -147,32 +132,31 @@ func (db *DB) AuditSince(ctx context.Context, at time.Time) (no int64, err error
 }
 
 // ForgetAudit implements audit.Store.
-func (db *DB) ForgetAudit(ctx context.Context, now, before time.Time) (int, error) {
-	n := int64(0)
-	err := db.writer.write(ctx, now, func(t *tx) error {
-		var start, first int64
-		var hash []byte
-		err := t.queryRow("SELECT no + count, hash FROM audit WHERE no < (SELECT ifnull((SELECT min(no) FROM audit WHERE at >= ?), 9e18)) ORDER BY no DESC LIMIT 1",
-			[]any{milli(before)}, &start, &hash)
+func (db *DB) ForgetAudit(ctx context.Context, now, before time.Time) (n int, err error) {
+	err = db.writer.write(ctx, now, func(t *tx) error {
+		upto, err := scanMark(row(func(dest ...any) error { return t.queryRow(auditBefore, []any{milli(before)}, dest...) }))
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
+		var first int64
 		if err := t.queryRow("SELECT no FROM audit_start", nil, &first); err != nil {
 			return err
 		}
-		if _, err := t.exec("UPDATE audit_start SET no = ?, hash = ?", start-1, hash); err != nil {
+		if _, err := t.exec("UPDATE audit_start SET no = ?, hash = ?", upto.No, upto.Hash[:]); err != nil {
 			return err
 		}
-		if _, err := t.exec("DELETE FROM audit WHERE no < ?", start); err != nil {
+		if _, err := t.exec("DELETE FROM audit WHERE no <= ?", upto.No); err != nil {
 			return err
 		}
-		n = start - 1 - first
-		h, err := auditHash(hash)
-		t.note(now, audit.Forget(now, int(n), audit.Mark{No: start - 1, Hash: h}))
-		return err
+		n = int(upto.No - first)
+		t.note(now, audit.Forget(now, n, upto))
+		return nil
 	})
-	return int(n), err
+	return n, err
 }
+
+// auditBefore finds the place of the last record in blocks that end before a time, and come before all others.
+const auditBefore = "SELECT no + count - 1, hash FROM audit WHERE no < (SELECT ifnull((SELECT min(no) FROM audit WHERE at >= ?), 9e18)) ORDER BY no DESC LIMIT 1"
