@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -176,7 +177,12 @@ func (l *Log) Lines(ctx context.Context, from int64) iter.Seq2[Line, error] {
 			yield(Line{}, err)
 			return
 		}
-		for b, err := range l.blocks(ctx) {
+		at, err := l.placeBefore(ctx, from)
+		if err != nil {
+			yield(Line{}, err)
+			return
+		}
+		for b, err := range l.blocks(ctx, at) {
 			if err != nil {
 				yield(Line{}, err)
 				return
@@ -202,14 +208,19 @@ type linked struct {
 	before Mark
 }
 
-// blocks returns all blocks in order. Those that are forgotten meanwhile are left out.
-func (l *Log) blocks(ctx context.Context) iter.Seq2[linked, error] {
+// placeBefore returns the place before the block that holds a record.
+func (l *Log) placeBefore(ctx context.Context, no int64) (Mark, error) {
+	blocks, err := l.store.AuditBlocks(ctx, no, true, 2)
+	if err != nil || len(blocks) < 2 {
+		start, startErr := l.store.AuditStart(ctx)
+		return start, errors.Join(err, startErr)
+	}
+	return blocks[1].End(), nil
+}
+
+// blocks returns the blocks after a place, in order. Those that are forgotten meanwhile are left out.
+func (l *Log) blocks(ctx context.Context, at Mark) iter.Seq2[linked, error] {
 	return func(yield func(linked, error) bool) {
-		at, err := l.store.AuditStart(ctx)
-		if err != nil {
-			yield(linked{}, err)
-			return
-		}
 		for {
 			blocks, err := l.store.AuditBlocks(ctx, at.No+1, false, blocksAtOnce)
 			if err != nil {
@@ -280,7 +291,7 @@ func (l *Log) Verify(ctx context.Context, marks ...Mark) (first, last Mark, err 
 	if err := c.passed(); err != nil {
 		return first, c.at, err
 	}
-	for b, err := range l.blocks(ctx) {
+	for b, err := range l.blocks(ctx, first) {
 		if err != nil {
 			return first, c.at, err
 		}

@@ -201,6 +201,9 @@ func testAuditLines(t *testing.T, s AuditedStore) {
 			t.Fatal(err)
 		}
 		some = append(some, line.No)
+		if !bytes.Contains(file, append(line.Text, '\n')) {
+			t.Errorf("record %d alone is %s, which it is not among all:\n%s", line.No, line.Text, file)
+		}
 	}
 	if !slices.Equal(some, []int64{4, 5}) {
 		t.Errorf("lines from 4 on are %v", some)
