@@ -112,19 +112,7 @@ func (c *Client) History(ctx context.Context, q HistoryQuery) iter.Seq2[Session,
 // breaks off is an error.
 func (c *Client) Export(ctx context.Context, q HistoryQuery, to io.Writer) error {
 	q.Limit = 0
-	req, err := c.request(ctx, http.MethodGet, "/history?"+q.values().Encode(), nil)
-	if err != nil {
-		return err
-	}
-	body, err := c.stream(req, map[string]string{"csv": csvType, "ndjson": ndjsonType}[q.Format])
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	if _, err := io.Copy(to, body); err != nil {
-		return fmt.Errorf("read the server's answer: %w", err)
-	}
-	return nil
+	return c.download(ctx, "/history?"+q.values().Encode(), map[string]string{"csv": csvType, "ndjson": ndjsonType}[q.Format], to)
 }
 
 // Account returns one's own account.
@@ -364,6 +352,23 @@ func (c *Client) stream(req *http.Request, mediaType string) (io.ReadCloser, err
 		return nil, strangeAnswer(resp)
 	}
 	return resp.Body, nil
+}
+
+// download writes an answer of the media type as it comes.
+func (c *Client) download(ctx context.Context, path, mediaType string, to io.Writer) error {
+	req, err := c.request(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	body, err := c.stream(req, mediaType)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if _, err := io.Copy(to, body); err != nil {
+		return fmt.Errorf("read the server's answer: %w", err)
+	}
+	return nil
 }
 
 func (c *Client) request(ctx context.Context, method, path string, body any) (*http.Request, error) {

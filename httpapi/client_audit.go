@@ -27,19 +27,7 @@ func (c *Client) Audit(ctx context.Context, q AuditQuery) iter.Seq2[audit.Record
 // audit.VerifyFile reads. A stream that breaks off is an error.
 func (c *Client) ExportAudit(ctx context.Context, after int64, to io.Writer) error {
 	q := AuditQuery{Format: "ndjson", After: after}
-	req, err := c.request(ctx, http.MethodGet, "/audit?"+q.values().Encode(), nil)
-	if err != nil {
-		return err
-	}
-	body, err := c.stream(req, ndjsonType)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	if _, err := io.Copy(to, body); err != nil {
-		return fmt.Errorf("read the server's answer: %w", err)
-	}
-	return nil
+	return c.download(ctx, "/audit?"+q.values().Encode(), ndjsonType, to)
 }
 
 // VerifyAudit has the server look at all records that it keeps, and returns the places before the first and of the last. The error
