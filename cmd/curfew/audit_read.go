@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -56,7 +54,7 @@ func (c auditListCmd) Run(ctx context.Context, std streams) error {
 	return c.with(ctx, false, func(api *httpapi.Client) error {
 		records := limited(api.Audit(ctx, q), c.Limit)
 		if c.JSON {
-			return printRecordLines(std.out, records)
+			return printLines(std.out, records)
 		}
 		return printRecords(std.out, records)
 	})
@@ -71,35 +69,12 @@ func checkEvents(events []audit.Event) error {
 	return nil
 }
 
-func printRecordLines(w io.Writer, records iter.Seq2[audit.Record, error]) error {
-	out := bufio.NewWriter(w)
-	for r, err := range records {
-		if err == nil {
-			err = printLine(out, r)
-		}
-		if err != nil {
-			return errors.Join(out.Flush(), err)
-		}
-	}
-	return out.Flush()
-}
-
 var auditColumns = []column{{"NO", 0}, {"TIME", 0}, {"EVENT", 0}, {"WHO", 8}, {"WHOM", 8}, {"FROM", 15}, {"OUTCOME", 0}}
 
 func printRecords(out io.Writer, records iter.Seq2[audit.Record, error]) error {
-	t, empty := newTable(out, auditColumns...), true
-	for r, err := range records {
-		if err != nil {
-			return errors.Join(t.flush(), err)
-		}
-		empty = false
-		t.row(fmt.Sprint(r.No), when(r.At.Time), string(r.Event), partyName(r.By), partyName(r.User), r.From, string(r.Outcome))
-	}
-	if empty {
-		_, err := fmt.Fprintln(out, "There are no such records.")
-		return err
-	}
-	return t.flush()
+	return printTable(out, auditColumns, "There are no such records.", records, func(r audit.Record) []string {
+		return []string{fmt.Sprint(r.No), when(r.At.Time), string(r.Event), partyName(r.By), partyName(r.User), r.From, string(r.Outcome)}
+	})
 }
 
 func partyName(p *audit.Party) string {
@@ -120,11 +95,7 @@ func (c auditExportCmd) Run(ctx context.Context, std streams) error {
 		return usage("--after must be 0 or more")
 	}
 	return c.with(ctx, false, func(api *httpapi.Client) error {
-		err := api.ExportAudit(ctx, c.After, shown(std.out))
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			err = fmt.Errorf("the server broke off, so this is not all: %w", err)
-		}
-		return err
+		return notAll(api.ExportAudit(ctx, c.After, shown(std.out)))
 	})
 }
 

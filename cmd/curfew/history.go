@@ -14,7 +14,7 @@ import (
 type historyCmd struct {
 	serverFlags
 	filterFlags
-	Reason string `env:"-" placeholder:"REASON" complete:"signed-out,idle,expired,terminated,password-changed,role-changed,account-disabled,account-deleted,replaced" help:"Only ended for this: signed-out, idle, expired, terminated, password-changed, role-changed, account-disabled, account-deleted or replaced."`
+	Reason string `env:"-" placeholder:"REASON" complete:"signed-out,idle,expired,terminated,password-changed,role-changed,account-disabled,account-deleted,replaced,restored" help:"Only ended for this: signed-out, idle, expired, terminated, password-changed, role-changed, account-disabled, account-deleted, replaced or restored."`
 	By     string `env:"-" placeholder:"NAME" help:"Only ended by who has this name."`
 	From   moment `env:"-" placeholder:"TIME" help:"Only ended at this time or later: a date, a date and time, or how long ago, such as 12h or 30d."`
 	Until  moment `env:"-" placeholder:"TIME" help:"Only ended before this time."`
@@ -58,19 +58,23 @@ func (c historyCmd) Run(ctx context.Context, std streams) error {
 // exportCSV prints the stream as it comes.
 func exportCSV(ctx context.Context, out io.Writer, api *httpapi.Client, q httpapi.HistoryQuery) error {
 	q.Format = "csv"
-	err := api.Export(ctx, q, shown(out))
+	return notAll(api.Export(ctx, q, shown(out)))
+}
+
+// notAll says of a stream that broke off what that means.
+func notAll(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = fmt.Errorf("the server broke off, so this is not all: %w", err)
+		return fmt.Errorf("the server broke off, so this is not all: %w", err)
 	}
 	return err
 }
 
 // printLines prints an object a line.
-func printLines(w io.Writer, list iter.Seq2[httpapi.Session, error]) error {
+func printLines[T any](w io.Writer, list iter.Seq2[T, error]) error {
 	out := bufio.NewWriter(w)
-	for s, err := range list {
+	for v, err := range list {
 		if err == nil {
-			err = printLine(out, s)
+			err = printLine(out, v)
 		}
 		if err != nil {
 			return errors.Join(out.Flush(), err)
@@ -99,16 +103,23 @@ var historyColumns = []column{
 }
 
 func printHistory(out io.Writer, sessions iter.Seq2[httpapi.Session, error]) error {
-	t, empty := newTable(out, historyColumns...), true
-	for s, err := range sessions {
+	return printTable(out, historyColumns, "No session has ended.", sessions, func(s httpapi.Session) []string {
+		return []string{when(s.EndedAt.Time), string(s.Reason), s.EndedBy, s.Username, when(s.CreatedAt.Time), s.Origin, s.Device, string(s.ID)}
+	})
+}
+
+// printTable prints a row for each of the list, as far as that comes, or says that there is none.
+func printTable[T any](out io.Writer, columns []column, none string, list iter.Seq2[T, error], cells func(T) []string) error {
+	t, empty := newTable(out, columns...), true
+	for v, err := range list {
 		if err != nil {
 			return errors.Join(t.flush(), err)
 		}
 		empty = false
-		t.row(when(s.EndedAt.Time), string(s.Reason), s.EndedBy, s.Username, when(s.CreatedAt.Time), s.Origin, s.Device, string(s.ID))
+		t.row(cells(v)...)
 	}
 	if empty {
-		_, err := fmt.Fprintln(out, "No session has ended.")
+		_, err := fmt.Fprintln(out, none)
 		return err
 	}
 	return t.flush()
