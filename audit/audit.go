@@ -4,9 +4,7 @@
 package audit
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/curfewhq/curfew"
@@ -142,22 +140,3 @@ func Forget(now time.Time, n int, upto Mark) Record {
 // Time is a time that is written in UTC, with milliseconds.
 type Time struct{ time.Time }
 
-const timeFormat = "2006-01-02T15:04:05.000Z"
-
-// MarshalJSON implements json.Marshaler.
-func (t Time) MarshalJSON() ([]byte, error) {
-	return t.UTC().AppendFormat(make([]byte, 0, len(timeFormat)+2), `"`+timeFormat+`"`), nil
-}
-
-// encode writes the record as one line.
-func (r Record) encode(to *bytes.Buffer) error {
-	e := json.NewEncoder(to)
-	e.SetEscapeHTML(false)
-	return e.Encode(r)
-}
-
-// parse reads a line.
-func parse(line []byte) (r Record, err error) {
-	err = json.Unmarshal(line, &r)
-	return r, err
-}

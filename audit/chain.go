@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -64,18 +63,15 @@ type Block struct {
 func (b Block) End() Mark { return Mark{b.No + int64(b.Count) - 1, b.Hash} }
 
 // Seal makes a block of up to BlockSize records that come after a place in the chain, and gives them their numbers.
-func Seal(after Mark, records []Record) (Block, error) {
+func Seal(after Mark, records []Record) Block {
 	b := Block{No: after.No + 1, Count: len(records), Hash: after.Hash}
-	var lines bytes.Buffer
 	for i, r := range records {
 		r.No = b.No + int64(i)
-		start := lines.Len()
-		if err := r.encode(&lines); err != nil {
-			return b, err
-		}
-		b.Hash = b.Hash.Next(lines.Bytes()[start : lines.Len()-1])
+		start := len(b.Lines)
+		b.Lines = r.appendLine(b.Lines)
+		b.Hash = b.Hash.Next(b.Lines[start:])
+		b.Lines = append(b.Lines, '\n')
 		b.At = r.At.Time
 	}
-	b.Lines = lines.Bytes()
-	return b, nil
+	return b
 }

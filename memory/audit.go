@@ -26,25 +26,21 @@ func (a *Audit) AppendAudit(ctx context.Context, now time.Time, records ...audit
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return a.note(ctx, now, records)
+	a.note(ctx, now, records)
+	return nil
 }
 
 // note appends records of what has happened.
-func (a *Audit) note(ctx context.Context, now time.Time, records []audit.Record) error {
+func (a *Audit) note(ctx context.Context, now time.Time, records []audit.Record) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.append(audit.Complete(ctx, now, records))
+	a.append(audit.Complete(ctx, now, records))
 }
 
-func (a *Audit) append(notes []audit.Record) error {
+func (a *Audit) append(notes []audit.Record) {
 	for records := range slices.Chunk(notes, audit.BlockSize) {
-		b, err := audit.Seal(a.end(), records)
-		if err != nil {
-			return err
-		}
-		a.blocks = append(a.blocks, b)
+		a.blocks = append(a.blocks, audit.Seal(a.end(), records))
 	}
-	return nil
 }
 
 func (a *Audit) end() audit.Mark {
@@ -119,5 +115,6 @@ func (a *Audit) ForgetAudit(ctx context.Context, now, before time.Time) (int, er
 		return 0, nil
 	}
 	n := int(a.start.No - was.No)
-	return n, a.append([]audit.Record{audit.Forget(now, n, a.start)})
+	a.append([]audit.Record{audit.Forget(now, n, a.start)})
+	return n, nil
 }

@@ -34,11 +34,8 @@ func (t *tx) noteEnds(rows []liveRow, e curfew.Ending, from string) {
 func (t *tx) writeNotes() error {
 	end := t.audited
 	for records := range slices.Chunk(t.notes, audit.BlockSize) {
-		b, err := audit.Seal(end, records)
-		if err != nil {
-			return err
-		}
-		_, err = t.exec("INSERT INTO audit (no, count, at, lines, hash) VALUES (?,?,?,?,?)", b.No, b.Count, milli(b.At), string(b.Lines), b.Hash[:])
+		b := audit.Seal(end, records)
+		_, err := t.exec("INSERT INTO audit (no, count, at, lines, hash) VALUES (?,?,?,?,?)", b.No, b.Count, milli(b.At), string(b.Lines), b.Hash[:])
 		if err != nil {
 			return err
 		}

@@ -241,7 +241,13 @@ func (t *tx) committed() {
 	for _, f := range t.commits {
 		f()
 	}
-	t.notes, t.commits, t.rollbacks = nil, nil, nil
+	t.notes, t.commits, t.rollbacks = emptied(t.notes), emptied(t.commits), emptied(t.rollbacks)
+}
+
+// emptied returns the slice with room for as many as it had, and nothing in it.
+func emptied[E any](s []E) []E {
+	clear(s)
+	return s[:0]
 }
 
 // mark is a point in a transaction to which it can be rolled back.
