@@ -103,9 +103,9 @@ func From(ctx context.Context) string {
 
 // Start returns the record of a sign-in.
 func Start(s curfew.Session) Record {
+	who := &Party{ID: s.User.ID, Name: s.User.Name}
 	return Record{
-		At: Time{s.CreatedAt}, Event: SignedIn, Outcome: Success, By: &Party{ID: s.User.ID, Name: s.User.Name}, From: s.Client.Origin,
-		User: &Party{ID: s.User.ID, Name: s.User.Name}, Session: s.ID, Device: s.Client.Device, Reason: string(s.Credential),
+		At: Time{s.CreatedAt}, Event: SignedIn, Outcome: Success, By: who, From: s.Client.Origin, User: who, Session: s.ID, Device: s.Client.Device, Reason: string(s.Credential),
 	}
 }
 
@@ -139,4 +139,3 @@ func Forget(now time.Time, n int, upto Mark) Record {
 
 // Time is a time that is written in UTC, with milliseconds.
 type Time struct{ time.Time }
-

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -62,6 +63,9 @@ type Block struct {
 // End returns the place of the last record.
 func (b Block) End() Mark { return Mark{b.No + int64(b.Count) - 1, b.Hash} }
 
+// lineSlack is how much longer than the first line those of a block may be before room must be made again.
+const lineSlack = 32
+
 // Seal makes a block of up to BlockSize records that come after a place in the chain, and gives them their numbers.
 func Seal(after Mark, records []Record) Block {
 	b := Block{No: after.No + 1, Count: len(records), Hash: after.Hash}
@@ -71,6 +75,9 @@ func Seal(after Mark, records []Record) Block {
 		b.Lines = r.appendLine(b.Lines)
 		b.Hash = b.Hash.Next(b.Lines[start:])
 		b.Lines = append(b.Lines, '\n')
+		if i == 0 { // the others are about as long
+			b.Lines = slices.Grow(b.Lines, (len(b.Lines)+lineSlack)*(len(records)-1))
+		}
 		b.At = r.At.Time
 	}
 	return b

@@ -35,7 +35,7 @@ func (t *tx) writeNotes() error {
 	end := t.audited
 	for records := range slices.Chunk(t.notes, audit.BlockSize) {
 		b := audit.Seal(end, records)
-		_, err := t.exec("INSERT INTO audit (no, count, at, lines, hash) VALUES (?,?,?,?,?)", b.No, b.Count, milli(b.At), string(b.Lines), b.Hash[:])
+		_, err := t.exec("INSERT INTO audit (no, count, at, lines, hash) VALUES (?,?,?,CAST(? AS TEXT),?)", b.No, b.Count, milli(b.At), b.Lines, b.Hash[:])
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,9 @@
 package sqlite
 
 import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -117,18 +120,59 @@ var appendQuery = func() (queries []string) {
 
 // append appends rows, as many as a power of two, by one statement.
 func (t *tx) append(rows []newRow) error {
-	args := make([]any, 0, 17*len(rows))
-	for _, r := range rows {
-		args = append(args, r.seq, r.person, r.device)
-		args = appendValues(args, r.Record)
-	}
-	if _, err := t.exec(appendQuery[bits.Len(uint(len(rows)))-1], args...); err != nil {
+	if err := t.appending.exec(t.conn, rows); err != nil {
 		return err
 	}
 	for _, r := range rows {
 		t.note(r.Session.CreatedAt, audit.Start(r.Session))
 	}
 	return nil
+}
+
+// appending runs appendQuery on the driver itself, and keeps what it needs for the next time: database/sql would copy hundreds
+// of arguments for each statement, only for them to be collected as garbage.
+type appending struct {
+	statements map[string]driver.Stmt
+	args       []any
+	named      []driver.NamedValue
+}
+
+func (a *appending) exec(conn *sql.Conn, rows []newRow) error {
+	a.args, a.named = emptied(a.args), emptied(a.named)
+	for _, r := range rows {
+		a.args = append(a.args, r.seq, r.person, r.device)
+		a.args = appendValues(a.args, r.Record)
+	}
+	for i, v := range a.args {
+		a.named = append(a.named, driver.NamedValue{Ordinal: i + 1, Value: v})
+	}
+	return conn.Raw(func(c any) error {
+		st, err := a.prepare(c.(driver.Conn), appendQuery[bits.Len(uint(len(rows)))-1])
+		if err != nil {
+			return err
+		}
+		_, err = st.(driver.StmtExecContext).ExecContext(context.Background(), a.named)
+		return err
+	})
+}
+
+func (a *appending) prepare(conn driver.Conn, query string) (driver.Stmt, error) {
+	if st := a.statements[query]; st != nil {
+		return st, nil
+	}
+	st, err := conn.Prepare(query)
+	if err == nil {
+		a.statements[query] = st
+	}
+	return st, err
+}
+
+func (a *appending) close() error {
+	var errs []error
+	for _, st := range a.statements {
+		errs = append(errs, st.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // loadLastSeq finds the highest number in use. None is given twice in one process, so that fences which a reader still

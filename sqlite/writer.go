@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"runtime"
@@ -215,6 +216,7 @@ func unavailable(err error) error {
 type tx struct {
 	conn       *sql.Conn
 	statements map[string]*sql.Stmt
+	appending  appending
 	pace       pace
 	arrivals   *arrivals
 	lastSeq    int64 // the highest session.seq that was ever given in this process
@@ -228,7 +230,7 @@ type tx struct {
 }
 
 func newTx(conn *sql.Conn) (*tx, error) {
-	t := &tx{conn: conn, statements: map[string]*sql.Stmt{}, pace: usualPace, names: newNames()}
+	t := &tx{conn: conn, statements: map[string]*sql.Stmt{}, appending: appending{statements: map[string]driver.Stmt{}}, pace: usualPace, names: newNames()}
 	err := errors.Join(t.loadArrivals(), t.loadFences(), t.loadLastSeq(), t.makeSurvivors(), t.loadAudited())
 	t.committed()
 	return t, err
@@ -450,5 +452,5 @@ func (t *tx) forget() {
 
 func (t *tx) close() error {
 	t.forget()
-	return t.conn.Close()
+	return errors.Join(t.appending.close(), t.conn.Close())
 }
