@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -138,7 +139,7 @@ func (q Query) matcher() func(line []byte) (Record, bool, error) {
 			return r, false, nil
 		}
 		if r, err = parse(line); err != nil {
-			return r, false, &curfew.Error{Code: curfew.CodeUnavailable, Message: "the audit log is damaged; run \"curfew audit verify\"", Err: err}
+			return r, false, damaged(err)
 		}
 		return r, q.matches(r), nil
 	}
@@ -277,32 +278,74 @@ func (b *Broken) Error() string {
 	return fmt.Sprintf("the audit log is not as it was written: at record %d, %s", b.No, b.Why)
 }
 
+// Get returns a record and its place. The error has CodeNotFound if it is not kept.
+func (l *Log) Get(ctx context.Context, no int64) (Record, Mark, error) {
+	for line, err := range l.Lines(ctx, no) {
+		if err != nil {
+			return Record{}, Mark{}, err
+		}
+		if line.No != no {
+			break
+		}
+		text, hash, _ := withoutHash(line.Text)
+		r, err := parse(text)
+		if err != nil {
+			return Record{}, Mark{}, damaged(err)
+		}
+		at, err := markOf(text, hash)
+		return r, at, err
+	}
+	return Record{}, Mark{}, &curfew.Error{Code: curfew.CodeNotFound, Message: "there is no such record, or it was deleted because of its age"}
+}
+
+func damaged(err error) error {
+	return &curfew.Error{Code: curfew.CodeUnavailable, Message: "the audit log is damaged; run \"curfew audit verify\"", Err: err}
+}
+
 // Verify looks at all records that are kept, and returns the places before the first and of the last. The error is a *Broken if a
 // record was changed, taken away or put in; also if the chain does not go through one of the marks, which were noted
 // elsewhere at other times. Marks from before the first record that is kept can't be looked at, and are passed over.
 //
 // Who can write the store can make a new chain. It then does not go through marks of the old one.
 func (l *Log) Verify(ctx context.Context, marks ...Mark) (first, last Mark, err error) {
-	first, err = l.store.AuditStart(ctx)
-	if err != nil {
+	if first, err = l.Start(ctx); err != nil {
 		return first, last, err
 	}
-	c := checker{at: first, marks: marks}
+	first, last, _, err = l.VerifyOn(ctx, first, math.MaxInt, marks...)
+	return first, last, err
+}
+
+// Start returns the place before the first record that is kept.
+func (l *Log) Start(ctx context.Context) (Mark, error) { return l.store.AuditStart(ctx) }
+
+// End returns the place of the last record.
+func (l *Log) End(ctx context.Context) (Mark, error) { return l.store.AuditEnd(ctx) }
+
+// VerifyOn is a part of Verify: it looks at about most records that come after a place, which it believes, and returns whether there
+// are more after last. First is that place or, if records were forgotten meanwhile, the one before the first that is kept.
+func (l *Log) VerifyOn(ctx context.Context, at Mark, most int, marks ...Mark) (first, last Mark, more bool, err error) {
+	first = at
+	c := checker{at: at, marks: marks}
 	if err := c.passed(); err != nil {
-		return first, c.at, err
+		return first, c.at, false, err
 	}
-	for b, err := range l.blocks(ctx, first) {
+	looked := 0
+	for b, err := range l.blocks(ctx, at) {
 		if err != nil {
-			return first, c.at, err
+			return first, c.at, false, err
+		}
+		if looked >= most {
+			return first, c.at, true, nil
 		}
 		if b.before.No > c.at.No { // what was between is forgotten
 			first, c.at = b.before, b.before
 		}
 		if err := c.block(b.Block); err != nil {
-			return first, c.at, err
+			return first, c.at, false, err
 		}
+		looked += b.Count
 	}
-	return first, c.at, c.reached()
+	return first, c.at, false, c.reached()
 }
 
 // checker follows a chain.
