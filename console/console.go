@@ -1,22 +1,26 @@
-// Package console serves Curfew's web pages: first-run setup, sign-in, Sessions, Token Settings, History, Users and
-// Account. Every page works without script; with it, confirm pages open in a dialog and lists follow the server.
+// Package console serves Curfew's web pages: first-run setup, sign-in, Sessions, Token Settings, History, Audit,
+// Users and Account. Every page works without script; with it, confirm pages open in a dialog and lists follow the server.
 package console
 
 import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/audit"
 )
 
-// Options are what the console needs. Sessions and Accounts are required.
+// Options are what the console needs. Sessions, Accounts and Audit are required.
 type Options struct {
-	Sessions *curfew.Manager
-	Accounts *account.Service
-	Setup    *Setup       // nil: the first account can't be made here
-	Logger   *slog.Logger // nil means slog.Default()
+	Sessions  *curfew.Manager
+	Accounts  *account.Service
+	Audit     *audit.Log
+	KeepAudit time.Duration // how long records are kept; what the page says
+	Setup     *Setup        // nil: the first account can't be made here
+	Logger    *slog.Logger  // nil means slog.Default()
 
 	// AppHosts and CookieDomain are where a sign-in may lead besides its own host: to a host of the list or, if there is
 	// a domain, of it. They are in lower case. A host without a port is meant at the port at which the console is reached.

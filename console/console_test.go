@@ -18,8 +18,8 @@ import (
 func TestTemplatesFitTheirStructs(t *testing.T) {
 	pages := parsePages(loadAssets(), "")
 	structs := []page{
-		&accountPage{}, &confirmPage{}, &errorPage{}, &historyPage{}, &keyPage{}, &newKeyPage{}, &passwordPage{}, &sessionsPage{}, &setupPage{},
-		&signInPage{}, &tokenPage{}, &unlockPage{}, &userPage{}, &usersPage{},
+		&accountPage{}, &auditPage{}, &confirmPage{}, &errorPage{}, &historyPage{}, &keyPage{}, &newKeyPage{}, &passwordPage{}, &recordPage{}, &sessionsPage{}, &setupPage{},
+		&signInPage{}, &tokenPage{}, &unlockPage{}, &userPage{}, &usersPage{}, &verifyPage{},
 	}
 	for _, p := range structs {
 		tmpl := pages[p.file()]

@@ -48,9 +48,17 @@ func placeLink(u *url.URL, name, place string) string {
 	if place == "" {
 		return ""
 	}
+	q := withoutPlace(u)
+	q.Set(name, place)
+	return u.Path + "?" + q.Encode()
+}
+
+// firstLink returns the address of the list's first page.
+func firstLink(u *url.URL) string { return u.Path + "?" + withoutPlace(u).Encode() }
+
+func withoutPlace(u *url.URL) url.Values {
 	q := u.Query()
 	q.Del(afterParam)
 	q.Del(beforeParam)
-	q.Set(name, place)
-	return u.Path + "?" + q.Encode()
+	return q
 }

@@ -69,21 +69,33 @@ func historyQuery(r *request) (curfew.HistoryQuery, fieldErrors) {
 	if !slices.Contains(curfew.Reasons, q.Reason) {
 		q.Reason = ""
 	}
-	errs := fieldErrors{}
-	if day, ok := r.clock.date(v.Get("from")); ok {
-		q.From = day
-	} else {
+	var errs fieldErrors
+	q.From, q.Until, errs = r.days()
+	return q, errs
+}
+
+// days reads the filter by days from the address: from the start of the first to the end of the last. Zero times are open ends.
+func (r *request) days() (from, until time.Time, errs fieldErrors) {
+	v := r.URL.Query()
+	errs = fieldErrors{}
+	first, firstOK := r.clock.date(v.Get("from"))
+	last, lastOK := r.clock.date(v.Get("until"))
+	if !firstOK {
 		errs["from"] = badDate
 	}
-	if day, ok := r.clock.date(v.Get("until")); !ok {
+	switch {
+	case !lastOK:
 		errs["until"] = badDate
-	} else if !day.IsZero() {
-		q.Until = day.AddDate(0, 0, 1)
-		if q.From.After(day) {
+	case !last.IsZero():
+		until = last.AddDate(0, 0, 1)
+		if firstOK && first.After(last) {
 			errs["order"] = endsFirst
 		}
 	}
-	return q, errs
+	if firstOK {
+		from = first
+	}
+	return from, until, errs
 }
 
 const (

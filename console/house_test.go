@@ -17,6 +17,7 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/memory"
 )
 
@@ -30,7 +31,7 @@ type house struct {
 	tired    atomic.Bool  // session stores stop counting
 	sessions *curfew.Manager
 	accounts *account.Service
-	store    account.Store // under accounts
+	store    *memory.Accounts // under accounts, and the audit log
 	setup    *Setup
 	console  http.Handler
 	chain    http.Handler
@@ -88,7 +89,7 @@ func newHouse(t testing.TB) *house {
 		Logger: slog.New(slog.DiscardHandler), PasswordCost: account.Cost{Memory: 64, Passes: 1, Threads: 1},
 	})
 	h.setup = NewSetup(clock)
-	h.console = New(Options{Sessions: m, Accounts: h.accounts, Setup: h.setup, Logger: newLogger(h), AppHosts: []string{"app.example"}})
+	h.console = New(Options{Sessions: m, Accounts: h.accounts, Audit: audit.NewLog(h.store), KeepAudit: 30 * 24 * time.Hour, Setup: h.setup, Logger: newLogger(h), AppHosts: []string{"app.example"}})
 	h.chain = http.NewCrossOriginProtection().Handler(m.Authenticate(h.console))
 	return h
 }

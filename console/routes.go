@@ -43,6 +43,10 @@ var routes = []route{
 	{"GET /account/keys/{key}/revoke", signedIn, (*console).confirmRevoke},
 	{"POST /account/keys/{key}/revoke", signedIn, (*console).revokeKey},
 
+	{"GET /audit", seesAll, (*console).auditLog},
+	{"GET /audit/{no}", seesAll, (*console).auditRecord},
+	{"GET /audit/verify", seesAll, (*console).verifyAudit},
+
 	{"GET /users", seesAll, (*console).users},
 	{"GET /users/new", manages, (*console).newUserForm},
 	{"POST /users/new", manages, (*console).addUser},

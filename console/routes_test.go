@@ -34,7 +34,7 @@ func pathOf(pattern, id string) (method, path string) {
 	if !ok {
 		method, path = "GET", pattern
 	}
-	return method, strings.NewReplacer("{id}", id, "{$}", "").Replace(path)
+	return method, strings.NewReplacer("{id}", id, "{no}", "1", "{$}", "").Replace(path)
 }
 
 func TestRolesReachWhatTheyMay(t *testing.T) {

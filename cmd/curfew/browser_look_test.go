@@ -25,7 +25,7 @@ func TestLook(t *testing.T) {
 	userPage := "/users/" + userID(t, s, "mia")
 	pages := []string{
 		"/sessions", "/sessions?q=zzz", "/sessions/end-others", "/sessions/" + sessionID(t, s, "mia") + "/end", "/settings/token",
-		"/history", "/history?reason=idle", "/users", "/users/new", "/account", "/account/keys/new", userPage, "/nowhere", "/users?q=zzz",
+		"/history", "/history?reason=idle", "/audit", "/audit?q=zzz", "/audit/3", "/audit/verify", "/audit/verify?marks=", "/users", "/users/new", "/account", "/account/keys/new", userPage, "/nowhere", "/users?q=zzz",
 	}
 	for _, l := range looks {
 		t.Run(l.Name, func(t *testing.T) {
@@ -141,6 +141,28 @@ func TestKeyInBrowser(t *testing.T) {
 	b.Until("the list is empty", "document.querySelector('#view').innerText.includes('You have no API keys')", patience)
 }
 
+// TestAuditInBrowser looks at a record and verifies the log, both in the dialog.
+func TestAuditInBrowser(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	b := newProfile(t).open(t, s.base, desktop)
+	b.signIn("amara")
+	b.Go("/audit")
+	b.Click("#rows tr .icon-btn")
+	b.Until("the record is shown", "document.querySelector('#dialog .facts')?.innerText.includes('authn_login_success')", patience)
+	b.look(desktop, "audit-record")
+	b.Click("#dialog [data-close]")
+	b.Until("the dialog is closed", "!document.querySelector('#dialog').open", patience)
+	b.Click("#verify")
+	b.Fill("#marks", "1:abc")
+	b.Click("#dialog button.primary")
+	b.Until("the mark is refused", "document.querySelector('#dialog .wrong') !== null", patience)
+	b.Fill("#marks", "\b") // select, and delete
+	b.Click("#dialog button.primary")
+	b.Until("the log is verified", "/^\\d+:[0-9a-f]{64}$/.test(document.querySelector('#dialog #mark')?.textContent)", patience)
+	b.look(desktop, "audit-verified")
+}
+
 // TestReflow loads pages at 320 px, which is 400 % zoom of a window of 1280 px (WCAG 1.4.10).
 func TestReflow(t *testing.T) {
 	t.Parallel()
@@ -148,7 +170,7 @@ func TestReflow(t *testing.T) {
 	s.guests()
 	b := newProfile(t).open(t, s.base, look{Name: "narrow", Width: 320, Height: 640})
 	b.signIn("amara")
-	for _, path := range []string{"/sessions", "/sessions/end-others", "/settings/token", "/history", "/users", "/users/new", "/account", "/account/keys/new", "/unlock?code=x"} {
+	for _, path := range []string{"/sessions", "/sessions/end-others", "/settings/token", "/history", "/audit", "/audit/3", "/audit/verify", "/users", "/users/new", "/account", "/account/keys/new", "/unlock?code=x"} {
 		b.Go(path)
 		b.Fits(path + " at 320 px")
 	}

@@ -208,7 +208,8 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 	health := newHealth(h.sessions, stopping)
 	site := newServer(siteHandler(siteOptions{
 		house: h, gate: gates, setup: setup, log: log, stopping: stopping, health: health, metrics: counts, forwardAuth: c.ForwardAuth,
-		edge: curfew.Edge{TrustedProxies: prefixes(c.TrustedProxy), CookieDomain: string(c.CookieDomain)},
+		keepAudit: time.Duration(c.KeepAudit),
+		edge:      curfew.Edge{TrustedProxies: prefixes(c.TrustedProxy), CookieDomain: string(c.CookieDomain)},
 	}), log)
 	control := newServer(httpapi.NewControl(httpapi.ControlOptions{
 		Sessions: h.sessions, Accounts: h.accounts, Audit: audit.NewLog(h.db), Logger: log, Stopping: stopping,

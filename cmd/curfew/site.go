@@ -30,16 +30,18 @@ type siteOptions struct {
 	metrics  *metrics.Metrics // nil: nothing is counted
 	edge     curfew.Edge
 
-	forwardAuth bool // proxies may ask
+	forwardAuth bool          // proxies may ask
+	keepAudit   time.Duration // how long records are kept
 }
 
 // siteHandler is everything that strangers reach.
 func siteHandler(opt siteOptions) http.Handler {
+	records := audit.NewLog(opt.db)
 	api := httpapi.New(httpapi.Options{
-		Sessions: opt.sessions, Accounts: opt.accounts, Audit: audit.NewLog(opt.db), Logger: opt.log, Stopping: opt.stopping,
+		Sessions: opt.sessions, Accounts: opt.accounts, Audit: records, Logger: opt.log, Stopping: opt.stopping,
 	})
 	pages := console.New(console.Options{
-		Sessions: opt.sessions, Accounts: opt.accounts, Setup: opt.setup, Logger: opt.log,
+		Sessions: opt.sessions, Accounts: opt.accounts, Audit: records, KeepAudit: opt.keepAudit, Setup: opt.setup, Logger: opt.log,
 		AppHosts: opt.gate.Hosts(), CookieDomain: opt.edge.CookieDomain,
 	})
 	api = forAPI(api)

@@ -118,6 +118,11 @@
     root.classList.toggle('scrolls', innerWidth > root.clientWidth);
     dialog.showModal();
   });
+  // What goes on by itself ends with the dialog in which it does.
+  document.addEventListener('htmx:before:swap', (e) => {
+    const { ctx } = e.detail;
+    if (ctx.target === dialog && ctx.sourceElement.matches('progress') && !ctx.sourceElement.isConnected) e.preventDefault();
+  });
   dialog.addEventListener('click', (e) => {
     if (!e.target.closest('[data-close]')) return;
     e.preventDefault();
