@@ -19,6 +19,7 @@ var (
 	arrows = map[string][]string{
 		".":         nil,
 		"audit":     {"."},
+		"webhook":   {".", "audit"},
 		"account":   {".", "audit"},
 		"memory":    adapter,
 		"sqlite":    adapter,
@@ -28,12 +29,12 @@ var (
 		"console":   adapter,
 		"internal":  {".", "account", "audit"},
 		"bench":     {".", "memory", "sqlite", "gate"},
-		"cmd":       {".", "account", "audit", "memory", "sqlite", "httpapi", "gate", "console", "internal"},
+		"cmd":       {".", "account", "audit", "webhook", "memory", "sqlite", "httpapi", "gate", "console", "internal"},
 	}
-	adapter = []string{".", "account", "audit", "internal"}
+	adapter = []string{".", "account", "audit", "webhook", "internal"}
 
 	// forTests is what all tests may import as well.
-	forTests = []string{".", "account", "audit", "memory", "storetest", "internal"}
+	forTests = []string{".", "account", "audit", "webhook", "memory", "storetest", "internal"}
 
 	// shown is what a folder's examples may show beside it.
 	shown = map[string][]string{".": {"gate", "httpapi"}}

@@ -278,22 +278,48 @@ func (b *Broken) Error() string {
 	return fmt.Sprintf("the audit log is not as it was written: at record %d, %s", b.No, b.Why)
 }
 
+// Entry is a record with its place.
+type Entry struct {
+	Record
+	Mark Mark
+}
+
+// Entries is Lines for records that are to be read.
+func (l *Log) Entries(ctx context.Context, from int64) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		for line, err := range l.Lines(ctx, from) {
+			var e Entry
+			if err == nil {
+				e, err = entryOf(line)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func entryOf(line Line) (e Entry, err error) {
+	text, hash, _ := withoutHash(line.Text)
+	if e.Record, err = parse(text); err == nil {
+		e.Mark, err = ParseMark(fmt.Sprintf("%d:%s", line.No, hash))
+	}
+	if err != nil {
+		return e, damaged(err)
+	}
+	return e, nil
+}
+
 // Get returns a record and its place. The error has CodeNotFound if it is not kept.
 func (l *Log) Get(ctx context.Context, no int64) (Record, Mark, error) {
-	for line, err := range l.Lines(ctx, no) {
+	for e, err := range l.Entries(ctx, no) {
 		if err != nil {
 			return Record{}, Mark{}, err
 		}
-		if line.No != no {
+		if e.Mark.No != no {
 			break
 		}
-		text, hash, _ := withoutHash(line.Text)
-		r, err := parse(text)
-		if err != nil {
-			return Record{}, Mark{}, damaged(err)
-		}
-		at, err := markOf(text, hash)
-		return r, at, err
+		return e.Record, e.Mark, nil
 	}
 	return Record{}, Mark{}, &curfew.Error{Code: curfew.CodeNotFound, Message: "there is no such record, or it was deleted because of its age"}
 }

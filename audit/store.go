@@ -49,3 +49,18 @@ type Store interface {
 	// which says up to which place, is written in the same transaction.
 	ForgetAudit(ctx context.Context, now, before time.Time) (int, error)
 }
+
+// Cursor is how far somebody is who follows the log.
+type Cursor struct {
+	No  int64 // the last record that is dealt with
+	Off bool  // nobody follows at the moment
+}
+
+// CursorStore keeps cursors, under the names of those who follow. All methods may be called at once from many goroutines.
+type CursorStore interface {
+	Cursors(ctx context.Context) (map[string]Cursor, error)
+	SetCursor(ctx context.Context, name string, c Cursor) error
+
+	// ForgetCursors forgets all but those of the names.
+	ForgetCursors(ctx context.Context, but []string) error
+}

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -14,12 +15,17 @@ type Audit struct {
 	mu     sync.Mutex
 	start  audit.Mark
 	blocks []audit.Block
+
+	cursors map[string]audit.Cursor
 }
 
 // NewAudit returns an empty store.
-func NewAudit() *Audit { return &Audit{} }
+func NewAudit() *Audit { return &Audit{cursors: map[string]audit.Cursor{}} }
 
-var _ audit.Store = (*Audit)(nil)
+var (
+	_ audit.Store       = (*Audit)(nil)
+	_ audit.CursorStore = (*Audit)(nil)
+)
 
 // AppendAudit implements audit.Store.
 func (a *Audit) AppendAudit(ctx context.Context, now time.Time, records ...audit.Record) error {
@@ -117,4 +123,33 @@ func (a *Audit) ForgetAudit(ctx context.Context, now, before time.Time) (int, er
 	n := int(a.start.No - was.No)
 	a.append([]audit.Record{audit.Forget(now, n, a.start)})
 	return n, nil
+}
+
+// Cursors implements audit.CursorStore.
+func (a *Audit) Cursors(ctx context.Context) (map[string]audit.Cursor, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.cursors), ctx.Err()
+}
+
+// SetCursor implements audit.CursorStore.
+func (a *Audit) SetCursor(ctx context.Context, name string, c audit.Cursor) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cursors[name] = c
+	return nil
+}
+
+// ForgetCursors implements audit.CursorStore.
+func (a *Audit) ForgetCursors(ctx context.Context, but []string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.cursors, func(name string, _ audit.Cursor) bool { return !slices.Contains(but, name) })
+	return nil
 }

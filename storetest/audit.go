@@ -23,6 +23,7 @@ import (
 type AuditedStore interface {
 	account.Store
 	audit.Store
+	audit.CursorStore
 }
 
 // RunAudit runs the suite that every audit.Store passes. open returns a new, empty store, and closes it when the test ends.
@@ -40,6 +41,7 @@ func RunAudit(t *testing.T, open func(t *testing.T) AuditedStore) {
 		{"Forget", testAuditForget},
 		{"OfAccounts", testAuditOfAccounts},
 		{"Cancelled", testAuditCancelled},
+		{"Cursors", testAuditCursors},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })

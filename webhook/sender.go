@@ -1,0 +1,294 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/audit"
+)
+
+// Options are what a sender needs; all but Logger are required.
+type Options struct {
+	Log       *audit.Log
+	Cursors   audit.CursorStore // under the names of the endpoints
+	Endpoints []Endpoint
+	Logger    *slog.Logger // nil means slog.Default()
+}
+
+// Sender tells endpoints what happens: one message after the other to each, in the order of the audit log. Of several processes on
+// one store only one may have a sender that runs. Its methods may be called at once from many goroutines.
+type Sender struct {
+	Options
+	receivers []*receiver
+	pace      pace
+}
+
+// pace says when things are tried.
+type pace struct {
+	look    time.Duration   // how often the log is looked at
+	save    time.Duration   // how often a cursor is written that moves
+	again   []time.Duration // the waits between tries; the last one stays
+	refusal int             // tries of a message that is refused, as opposed to not answered
+	age     time.Duration   // with this age a message is given up that can't be delivered
+	test    time.Duration   // how long a test may take
+}
+
+var usualPace = pace{
+	look: 500 * time.Millisecond,
+	save: time.Second,
+	again: []time.Duration{
+		time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour,
+	},
+	refusal: 5,
+	age:     3 * 24 * time.Hour,
+	test:    10 * time.Second,
+}
+
+// New returns a sender, or an error if there is something wrong with an endpoint. It does nothing before Run.
+func New(opt Options) (*Sender, error) {
+	if opt.Logger == nil {
+		opt.Logger = slog.Default()
+	}
+	s := &Sender{Options: opt, pace: usualPace}
+	client := newClient()
+	for _, e := range opt.Endpoints {
+		r, err := newReceiver(e, client)
+		if err != nil {
+			return nil, fmt.Errorf("webhook %s: %w", e.Name, err)
+		}
+		s.receivers = append(s.receivers, r)
+	}
+	return s, nil
+}
+
+// Run tells all endpoints what happens until ctx ends. An endpoint that is new is told what happens from now on. The error is the store's.
+func (s *Sender) Run(ctx context.Context) error {
+	cursors, err := s.cursors(ctx)
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	for _, r := range s.receivers {
+		r.set(cursors[r.Name])
+		wg.Go(func() { s.serve(ctx, r) })
+	}
+	wg.Wait()
+	return nil
+}
+
+// cursors returns where all endpoints are, and forgets those that are no longer there.
+func (s *Sender) cursors(ctx context.Context) (map[string]audit.Cursor, error) {
+	var names []string
+	for _, r := range s.receivers {
+		names = append(names, r.Name)
+	}
+	if err := s.Cursors.ForgetCursors(ctx, names); err != nil {
+		return nil, err
+	}
+	found, err := s.Cursors.Cursors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cursors := maps.Clone(found)
+	if cursors == nil {
+		cursors = map[string]audit.Cursor{}
+	}
+	end, err := s.Log.End(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		c, known := cursors[name]
+		if !known || c.No > end.No { // a database that was restored may have fewer records
+			cursors[name] = audit.Cursor{No: end.No, Off: c.Off}
+			if err := s.Cursors.SetCursor(ctx, name, cursors[name]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return cursors, nil
+}
+
+// serve tells one endpoint what happens.
+func (s *Sender) serve(ctx context.Context, r *receiver) {
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		s.save(ctx, r)
+	}()
+	for ctx.Err() == nil {
+		if err := s.pass(ctx, r); err != nil && ctx.Err() == nil {
+			s.Logger.Error("webhook: the audit log can't be read", "endpoint", r.Name, "error", err)
+		}
+		r.wait(ctx, s.pace.look)
+	}
+}
+
+// pass tells what the log holds by now.
+func (s *Sender) pass(ctx context.Context, r *receiver) error {
+	saved := time.Now()
+	for entry, err := range s.Log.Entries(ctx, r.cursor().No+1) {
+		if err != nil {
+			return err
+		}
+		if missed := entry.Mark.No - r.cursor().No - 1; missed > 0 {
+			s.Logger.Error("webhook: records were deleted before they could be told; see --keep-audit", "endpoint", r.Name, "records", missed)
+		}
+		if m, ok := messageOf(entry.Record, entry.Mark); ok && r.wants(m.typ) {
+			if err := s.deliver(ctx, r, m); err != nil {
+				return err
+			}
+		}
+		r.moveTo(entry.Mark.No)
+		if time.Since(saved) >= s.pace.save {
+			s.save(ctx, r)
+			saved = time.Now()
+		}
+	}
+	s.save(ctx, r)
+	return nil
+}
+
+// save keeps the cursor, if it has moved.
+func (s *Sender) save(ctx context.Context, r *receiver) {
+	c, moved := r.unsaved()
+	if !moved {
+		return
+	}
+	if err := s.Cursors.SetCursor(ctx, r.Name, c); err != nil {
+		s.Logger.Error("webhook: how far it is can't be kept", "endpoint", r.Name, "error", err)
+		return
+	}
+	r.saved(c)
+}
+
+// deliver returns when the endpoint has taken the message, or the message was given up. The error is ctx's.
+func (s *Sender) deliver(ctx context.Context, r *receiver, m message) error {
+	for tries := 1; ; tries++ {
+		for r.cursor().Off {
+			if !r.wait(ctx, 0) {
+				return ctx.Err()
+			}
+			tries = 1
+		}
+		old := time.Since(m.at) > s.pace.age
+		if old && r.failing() {
+			s.skip(r, m, "it is too old")
+			return nil
+		}
+		err := r.post(ctx, m)
+		if err == nil {
+			if r.delivered() {
+				s.Logger.Info("webhook: the endpoint takes messages again", "endpoint", r.Name)
+			}
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		f := failureOf(err)
+		switch {
+		case f.gone:
+			r.failed(err, tries, time.Time{})
+			r.switchTo(true)
+			s.save(ctx, r)
+			s.Logger.Error("webhook: the endpoint wants no more messages, and is switched off", "endpoint", r.Name, "error", err)
+			continue
+		case f.refused && tries >= s.pace.refusal, old:
+			r.failed(err, tries, time.Time{})
+			s.skip(r, m, err.Error())
+			return nil
+		}
+		wait := s.backoff(tries, f.after)
+		if r.failed(err, tries, time.Now().Add(wait)) {
+			s.Logger.Warn("webhook: the endpoint does not take messages; they wait", "endpoint", r.Name, "error", err)
+		}
+		s.save(ctx, r)
+		if !r.wait(ctx, wait) {
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *Sender) skip(r *receiver, m message, why string) {
+	r.skipped()
+	s.Logger.Error("webhook: a message was given up", "endpoint", r.Name, "id", m.id, "type", m.typ, "error", why)
+}
+
+// backoff returns how long to wait after so many tries: somewhat more or less, so that not all endpoints of a receiver that comes back are tried at once.
+func (s *Sender) backoff(tries int, after time.Duration) time.Duration {
+	wait := s.pace.again[min(tries, len(s.pace.again))-1]
+	wait += time.Duration(float64(wait) * (rand.Float64() - 0.5) / 2)
+	longest := s.pace.again[len(s.pace.again)-1]
+	return max(wait, min(after, longest))
+}
+
+// Status returns how all endpoints do, in the order of Options.Endpoints.
+func (s *Sender) Status(ctx context.Context) ([]Status, error) {
+	end, err := s.Log.End(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Status, 0, len(s.receivers))
+	for _, r := range s.receivers {
+		st := r.state()
+		st.Behind = max(end.No-st.Upto, 0)
+		all = append(all, st)
+	}
+	return all, nil
+}
+
+// errNoEndpoint has CodeNotFound.
+var errNoEndpoint = &curfew.Error{Code: curfew.CodeNotFound, Message: "there is no webhook of this name"}
+
+func (s *Sender) named(name string) (*receiver, error) {
+	i := slices.IndexFunc(s.receivers, func(r *receiver) bool { return r.Name == name })
+	if i < 0 {
+		return nil, errNoEndpoint
+	}
+	return s.receivers[i], nil
+}
+
+// Retry tries the message that waits now, and switches the endpoint on if it was off. The error has CodeNotFound for a name that no endpoint has.
+func (s *Sender) Retry(name string) error {
+	r, err := s.named(name)
+	if err != nil {
+		return err
+	}
+	r.switchTo(false)
+	r.wakeUp()
+	return nil
+}
+
+// Test sends a message of type Test, past those that wait. The error has CodeConflict and says how it was answered, unless it was taken.
+func (s *Sender) Test(ctx context.Context, name string) error {
+	r, err := s.named(name)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, s.pace.test)
+	defer cancel()
+	m := message{id: fmt.Sprintf("msg_test_%d", now.UnixNano()), typ: Test, at: now}
+	m.body = bodyOf(Test, audit.Time{Time: now}, struct{}{})
+	if err := r.post(ctx, m); err != nil {
+		return &curfew.Error{Code: curfew.CodeConflict, Message: "the endpoint did not take it: " + err.Error()}
+	}
+	return nil
+}
+
+// failureOf sorts an error of post.
+func failureOf(err error) *failure {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	return &failure{}
+}
