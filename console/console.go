@@ -11,16 +11,18 @@ import (
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
 	"github.com/curfewhq/curfew/audit"
+	"github.com/curfewhq/curfew/webhook"
 )
 
-// Options are what the console needs. Sessions, Accounts and Audit are required.
+// Options are what the console needs. Sessions, Accounts, Audit and Webhooks are required.
 type Options struct {
 	Sessions  *curfew.Manager
 	Accounts  *account.Service
 	Audit     *audit.Log
 	KeepAudit time.Duration // how long records are kept; what the page says
-	Setup     *Setup        // nil: the first account can't be made here
-	Logger    *slog.Logger  // nil means slog.Default()
+	Webhooks  *webhook.Sender
+	Setup     *Setup       // nil: the first account can't be made here
+	Logger    *slog.Logger // nil means slog.Default()
 
 	// AppHosts and CookieDomain are where a sign-in may lead besides its own host: to a host of the list or, if there is
 	// a domain, of it. They are in lower case. A host without a port is meant at the port at which the console is reached.

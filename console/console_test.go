@@ -19,7 +19,7 @@ func TestTemplatesFitTheirStructs(t *testing.T) {
 	pages := parsePages(loadAssets(), "")
 	structs := []page{
 		&accountPage{}, &auditPage{}, &confirmPage{}, &errorPage{}, &historyPage{}, &keyPage{}, &newKeyPage{}, &passwordPage{}, &recordPage{}, &sessionsPage{}, &setupPage{},
-		&signInPage{}, &tokenPage{}, &unlockPage{}, &userPage{}, &usersPage{}, &verifyPage{},
+		&signInPage{}, &tokenPage{}, &unlockPage{}, &userPage{}, &usersPage{}, &verifyPage{}, &webhooksPage{},
 	}
 	for _, p := range structs {
 		tmpl := pages[p.file()]

@@ -19,6 +19,7 @@ import (
 	"github.com/curfewhq/curfew/account"
 	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/memory"
+	"github.com/curfewhq/curfew/webhook"
 )
 
 const password = "correct horse battery"
@@ -32,6 +33,7 @@ type house struct {
 	sessions *curfew.Manager
 	accounts *account.Service
 	store    *memory.Accounts // under accounts, and the audit log
+	webhooks *webhook.Sender  // not running
 	setup    *Setup
 	console  http.Handler
 	chain    http.Handler
@@ -73,7 +75,8 @@ func (s brokenStore) End(ctx context.Context, now time.Time, sel curfew.Selectio
 	return s.Store.End(ctx, now, sel, e)
 }
 
-func newHouse(t testing.TB) *house {
+// newHouse has webhooks at the endpoints.
+func newHouse(t testing.TB, endpoints ...webhook.Endpoint) *house {
 	t.Helper()
 	h := &house{t: t}
 	h.now.Store(time.Date(2026, 11, 23, 14, 3, 0, 0, time.UTC).UnixMilli())
@@ -89,7 +92,11 @@ func newHouse(t testing.TB) *house {
 		Logger: slog.New(slog.DiscardHandler), PasswordCost: account.Cost{Memory: 64, Passes: 1, Threads: 1},
 	})
 	h.setup = NewSetup(clock)
-	h.console = New(Options{Sessions: m, Accounts: h.accounts, Audit: audit.NewLog(h.store), KeepAudit: 30 * 24 * time.Hour, Setup: h.setup, Logger: newLogger(h), AppHosts: []string{"app.example"}})
+	records := audit.NewLog(h.store)
+	if h.webhooks, err = webhook.New(webhook.Options{Log: records, Cursors: h.store, Endpoints: endpoints, Logger: slog.New(slog.DiscardHandler)}); err != nil {
+		t.Fatal(err)
+	}
+	h.console = New(Options{Sessions: m, Accounts: h.accounts, Audit: records, KeepAudit: 30 * 24 * time.Hour, Webhooks: h.webhooks, Setup: h.setup, Logger: newLogger(h), AppHosts: []string{"app.example"}})
 	h.chain = http.NewCrossOriginProtection().Handler(m.Authenticate(h.console))
 	return h
 }

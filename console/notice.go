@@ -31,6 +31,9 @@ var noticeTexts = map[string]string{
 	"user-password":    "%s has a new password.",
 	"user-deleted":     "Deleted %s.",
 	"key-revoked":      "Revoked the API key %s.",
+	"hook-tested":      "%s took the test message.",
+	"hook-refused":     "Not taken by %s.",
+	"hook-retried":     "Trying %s.",
 }
 
 func (n notice) text() string {

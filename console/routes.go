@@ -47,6 +47,10 @@ var routes = []route{
 	{"GET /audit/{no}", seesAll, (*console).auditRecord},
 	{"GET /audit/verify", seesAll, (*console).verifyAudit},
 
+	{"GET /webhooks", seesAll, (*console).webhooks},
+	{"POST /webhooks/{name}/test", manages, (*console).testWebhook},
+	{"POST /webhooks/{name}/retry", manages, (*console).retryWebhook},
+
 	{"GET /users", seesAll, (*console).users},
 	{"GET /users/new", manages, (*console).newUserForm},
 	{"POST /users/new", manages, (*console).addUser},

@@ -34,7 +34,7 @@ func pathOf(pattern, id string) (method, path string) {
 	if !ok {
 		method, path = "GET", pattern
 	}
-	return method, strings.NewReplacer("{id}", id, "{no}", "1", "{$}", "").Replace(path)
+	return method, strings.NewReplacer("{id}", id, "{no}", "1", "{name}", "crm", "{$}", "").Replace(path)
 }
 
 func TestRolesReachWhatTheyMay(t *testing.T) {
@@ -70,7 +70,7 @@ func TestPostsNeedTheSameRoleAsTheirForms(t *testing.T) {
 	for _, name := range []string{"auditor", "user"} {
 		h.add(name, account.Role(name))
 		c := h.in(name)
-		for _, path := range []string{"/users/new", "/users/" + string(target.ID), "/users/" + string(target.ID) + "/password", "/users/" + string(target.ID) + "/delete"} {
+		for _, path := range []string{"/users/new", "/users/" + string(target.ID), "/users/" + string(target.ID) + "/password", "/users/" + string(target.ID) + "/delete", "/webhooks/crm/test", "/webhooks/crm/retry"} {
 			w := c.post(path, url.Values{"confirm": {"yes"}, "seconds": {"60"}, "role": {"admin"}, "password": {password}, "repeat": {password}, "username": {"x"}})
 			wantStatus(t, w, http.StatusForbidden)
 		}

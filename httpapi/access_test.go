@@ -137,7 +137,7 @@ func (s *scene) target(p permission, own bool) string {
 	if own {
 		user, session, key = s.caller.ID, s.another.ID, s.key.ID
 	}
-	path := strings.NewReplacer("users/{id}", "users/"+string(user), "sessions/{id}", "sessions/"+string(session), "keys/{id}", "keys/"+string(key), "{key}", string(key))
+	path := strings.NewReplacer("users/{id}", "users/"+string(user), "sessions/{id}", "sessions/"+string(session), "keys/{id}", "keys/"+string(key), "{key}", string(key), "{name}", "crm")
 	return s.base + path.Replace(p.path)
 }
 

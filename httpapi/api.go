@@ -22,6 +22,7 @@ type Options struct {
 	Sessions *curfew.Manager
 	Accounts *account.Service // nil for sessions of accounts that are kept elsewhere: then there is only /api/v1/session
 	Audit    *audit.Log       // nil if none is kept: then there is no /api/v1/audit
+	Webhooks Webhooks         // nil if there are none: then there is no /api/v1/webhooks
 	Logger   *slog.Logger     // nil means slog.Default()
 	// Stopping, once closed, ends the event streams, on which http.Server.Shutdown would wait for ever. Nil never does.
 	Stopping <-chan struct{}
@@ -32,6 +33,7 @@ type ControlOptions struct {
 	Sessions *curfew.Manager
 	Accounts *account.Service
 	Audit    *audit.Log   // as in Options
+	Webhooks Webhooks     // as in Options
 	Logger   *slog.Logger // nil means slog.Default()
 	Status   Status
 	Stopping <-chan struct{}                                // as in Options
@@ -64,7 +66,7 @@ func New(opt Options) http.Handler {
 // NewControl returns the same API for who runs this machine, who may do everything. It asks nobody who they are: serve it only
 // where whoever can reach it may do that, such as a Unix socket with mode 0600.
 func NewControl(opt ControlOptions) http.Handler {
-	a := newAPI(Options{Sessions: opt.Sessions, Accounts: opt.Accounts, Audit: opt.Audit, Logger: opt.Logger, Stopping: opt.Stopping})
+	a := newAPI(Options{Sessions: opt.Sessions, Accounts: opt.Accounts, Audit: opt.Audit, Webhooks: opt.Webhooks, Logger: opt.Logger, Stopping: opt.Stopping})
 	a.identify, a.status, a.frank, a.makeBackup = operator, opt.Status, true, opt.Backup
 	return a.handler(append(a.routes(), a.controlRoutes()...))
 }

@@ -59,7 +59,7 @@ func newKitOn(t testing.TB, sessions curfew.Store, buffer *bytes.Buffer) *kit {
 	cheap := account.Cost{Memory: 8, Passes: 1, Threads: 1}
 	k.accounts = account.New(k.store, k.sessions, account.Options{Logger: log, PasswordCost: cheap})
 	k.api = k.sessions.Authenticate(httpapi.New(httpapi.Options{
-		Sessions: k.sessions, Accounts: k.accounts, Audit: audit.NewLog(k.audit), Logger: log, Stopping: k.stopping,
+		Sessions: k.sessions, Accounts: k.accounts, Audit: audit.NewLog(k.audit), Webhooks: hooks{}, Logger: log, Stopping: k.stopping,
 	}))
 	return k
 }

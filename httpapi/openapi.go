@@ -38,6 +38,7 @@ func (a *api) config() huma.Config {
 				{Name: "sessions", Description: "Who is signed in"},
 				{Name: "history", Description: "Who was"},
 				{Name: "audit", Description: "Who did what"},
+				{Name: "webhooks", Description: "Programs that are told what happens"},
 				{Name: "account", Description: "Your account"},
 				{Name: "keys", Description: "Your API keys"},
 				{Name: "users", Description: "All accounts"},

@@ -55,7 +55,7 @@ func (a *api) routes() []route {
 	if a.Accounts == nil {
 		return own
 	}
-	return slices.Concat(own, a.auditRoutes(), []route{
+	return slices.Concat(own, a.auditRoutes(), a.webhookRoutes(), []route{
 		{http.MethodPost, "/api/v1/session/proof", inSession, plain, "giveProof", handle(a.prove), "Give the password once more"},
 
 		{http.MethodGet, "/api/v1/sessions", known, plain, "listSessions", handle(a.listSessions), "List live sessions"},
@@ -100,6 +100,18 @@ func (a *api) auditRoutes() []route {
 	return []route{
 		{http.MethodGet, "/api/v1/audit", seesAll, plain, "listAudit", raw(a.auditLog), "List the audit log"},
 		{http.MethodGet, "/api/v1/audit/verification", seesAll, plain, "verifyAudit", handle(a.verifyAudit), "Verify the audit log"},
+	}
+}
+
+// webhookRoutes are those of webhooks, if there may be some.
+func (a *api) webhookRoutes() []route {
+	if a.Webhooks == nil {
+		return nil
+	}
+	return []route{
+		{http.MethodGet, "/api/v1/webhooks", seesAll, plain, "listWebhooks", handle(a.listWebhooks), "List webhooks"},
+		{http.MethodPost, "/api/v1/webhooks/{name}/test", manages, plain, "testWebhook", handle(a.testWebhook), "Send a webhook a test message"},
+		{http.MethodPost, "/api/v1/webhooks/{name}/retry", manages, plain, "retryWebhook", handle(a.retryWebhook), "Try a webhook now, and switch it on"},
 	}
 }
 

@@ -280,7 +280,7 @@ func (s *Sender) Test(ctx context.Context, name string) error {
 	m := message{id: fmt.Sprintf("msg_test_%d", now.UnixNano()), typ: Test, at: now}
 	m.body = bodyOf(Test, audit.Time{Time: now}, struct{}{})
 	if err := r.post(ctx, m); err != nil {
-		return &curfew.Error{Code: curfew.CodeConflict, Message: "the endpoint did not take it: " + err.Error()}
+		return &curfew.Error{Code: curfew.CodeConflict, Message: err.Error()}
 	}
 	return nil
 }

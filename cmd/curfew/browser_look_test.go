@@ -13,7 +13,8 @@ import (
 // With CURFEW_TEST_SCREENSHOTS=DIR it takes their pictures, those of the README among them.
 func TestLook(t *testing.T) {
 	t.Parallel()
-	s := serveHouse(t)
+	hook := newHookReceiver(t)
+	s := serveHouse(t, "--config", hook.config())
 	s.addUser("tobias", "--full-name", "Tobias Brandt", "--lifetime", "28800")
 	s.curfew("", "user", "disable", "tobias")
 	s.guests()
@@ -25,7 +26,7 @@ func TestLook(t *testing.T) {
 	userPage := "/users/" + userID(t, s, "mia")
 	pages := []string{
 		"/sessions", "/sessions?q=zzz", "/sessions/end-others", "/sessions/" + sessionID(t, s, "mia") + "/end", "/settings/token",
-		"/history", "/history?reason=idle", "/audit", "/audit?q=zzz", "/audit/3", "/audit/verify", "/audit/verify?marks=", "/users", "/users/new", "/account", "/account/keys/new", userPage, "/nowhere", "/users?q=zzz",
+		"/history", "/history?reason=idle", "/audit", "/audit?q=zzz", "/audit/3", "/audit/verify", "/audit/verify?marks=", "/webhooks", "/users", "/users/new", "/account", "/account/keys/new", userPage, "/nowhere", "/users?q=zzz",
 	}
 	for _, l := range looks {
 		t.Run(l.Name, func(t *testing.T) {
@@ -170,7 +171,7 @@ func TestReflow(t *testing.T) {
 	s.guests()
 	b := newProfile(t).open(t, s.base, look{Name: "narrow", Width: 320, Height: 640})
 	b.signIn("amara")
-	for _, path := range []string{"/sessions", "/sessions/end-others", "/settings/token", "/history", "/audit", "/audit/3", "/audit/verify", "/users", "/users/new", "/account", "/account/keys/new", "/unlock?code=x"} {
+	for _, path := range []string{"/sessions", "/sessions/end-others", "/settings/token", "/history", "/audit", "/audit/3", "/audit/verify", "/webhooks", "/users", "/users/new", "/account", "/account/keys/new", "/unlock?code=x"} {
 		b.Go(path)
 		b.Fits(path + " at 320 px")
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
 	"github.com/curfewhq/curfew/gate"
+	"github.com/curfewhq/curfew/webhook"
 )
 
 // config is what --config holds. docs/configuration.md says what each key means. What is a string in the end is within a struct,
@@ -27,6 +29,7 @@ type config struct {
 	ConsoleHost    struct{ hostName } `toml:"console_host"`
 	MetricsListen  string             `toml:"metrics_listen"`
 	Apps           []appConfig        `toml:"app"`
+	Webhooks       []webhookConfig    `toml:"webhook"`
 }
 
 type appConfig struct {
@@ -74,21 +77,23 @@ func (u *upstreamURL) UnmarshalText(text []byte) error {
 
 // readConfig reads a file. Its errors name file, line and key. With forwardAuth, said here or in the file, an app need not
 // have an upstream.
-func readConfig(file string, forwardAuth bool) (config, []gate.App, error) {
+func readConfig(file string, forwardAuth bool) (c config, apps []gate.App, hooks []webhook.Endpoint, err error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return config{}, nil, usage("--config: " + err.Error())
+		return c, nil, nil, usage("--config: " + err.Error())
 	}
-	var c config
 	d := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
 	if err := d.Decode(&c); err != nil {
-		return config{}, nil, decodeError(file, err)
+		return c, nil, nil, decodeError(file, err)
 	}
 	apps, key, err := c.apps(forwardAuth || c.ForwardAuth)
-	if err != nil {
-		return config{}, nil, configError(file, lineOf(text, key), key, err.Error())
+	if err == nil {
+		hooks, key, err = c.webhooks(filepath.Dir(file))
 	}
-	return c, apps, nil
+	if err != nil {
+		return c, nil, nil, configError(file, lineOf(text, key), key, err.Error())
+	}
+	return c, apps, hooks, nil
 }
 
 // decodeError says where the file is no TOML, has a key that is none, or a value of the wrong kind.

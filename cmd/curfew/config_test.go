@@ -40,7 +40,7 @@ upstream = "unix:///run/app.sock"
 own_host = true
 guard = false
 `)
-	c, apps, err := readConfig(file, false)
+	c, apps, _, err := readConfig(file, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,12 +90,12 @@ func TestConfigMistakes(t *testing.T) {
 		"key twice":       {app + "upstream = \"http://a\"\n", ":3: "},
 	} {
 		file := writeConfig(t, tt.text)
-		_, _, err := readConfig(file, false)
+		_, _, _, err := readConfig(file, false)
 		if err == nil || !strings.Contains(err.Error(), file+tt.want) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}
 	}
-	if _, _, err := readConfig("/nowhere/curfew.toml", false); err == nil || !strings.Contains(err.Error(), "/nowhere/curfew.toml") {
+	if _, _, _, err := readConfig("/nowhere/curfew.toml", false); err == nil || !strings.Contains(err.Error(), "/nowhere/curfew.toml") {
 		t.Errorf("a file that is not there: %v", err)
 	}
 }
@@ -107,7 +107,7 @@ func TestExactRules(t *testing.T) {
 		"access = \"public\"\n", "passive = true\n", "roles = [\"admin\"]\n[[app.rule]]\npath = \"/a/\"\nexact = true\n",
 		"roles = [\"admin\"]\n[[app.rule]]\npath = \"/a\"\naccess = \"public\"\n", "roles = [\"admin\"]\n[[app.rule]]\npath = \"/\"\nroles = [\"admin\"]\n",
 	} {
-		if _, _, err := readConfig(writeConfig(t, "[[app]]\nupstream = \"http://a\"\n"+exact+more), false); err != nil {
+		if _, _, _, err := readConfig(writeConfig(t, "[[app]]\nupstream = \"http://a\"\n"+exact+more), false); err != nil {
 			t.Errorf("%s: %v", more, err)
 		}
 	}

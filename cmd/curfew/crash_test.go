@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/httpapi"
 	"github.com/curfewhq/curfew/sqlite"
 	"github.com/curfewhq/curfew/storetest"
@@ -37,6 +38,7 @@ func TestCrash(t *testing.T) {
 	}
 	c.start()
 	c.check()
+	c.checkTold()
 	c.kill()
 	c.checkAudit()
 	t.Logf("%d sessions over %d crashes: %d live, %d ended, %d in doubt", len(c.signs), *crashRounds, c.count(live), c.count(ended), c.count(doubtful))
@@ -65,6 +67,8 @@ type sign struct {
 type crasher struct {
 	t         *testing.T
 	bin, data string
+	hook      *hookReceiver
+	config    string
 	cmd       *exec.Cmd
 	base      string
 
@@ -76,7 +80,8 @@ type crasher struct {
 func newCrasher(t *testing.T) *crasher {
 	t.Helper()
 	dir := t.TempDir()
-	c := &crasher{t: t, bin: filepath.Join(dir, "curfew"), data: filepath.Join(dir, "data")}
+	c := &crasher{t: t, bin: filepath.Join(dir, "curfew"), data: filepath.Join(dir, "data"), hook: newHookReceiver(t)}
+	c.config = c.hook.config()
 	if out, err := exec.Command("go", "build", "-o", c.bin, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
@@ -93,7 +98,7 @@ func newCrasher(t *testing.T) *crasher {
 // start starts the server and waits until it is ready.
 func (c *crasher) start() {
 	c.t.Helper()
-	c.cmd = exec.Command(c.bin, "serve", "--listen", "127.0.0.1:0", "--data", c.data)
+	c.cmd = exec.Command(c.bin, "serve", "--listen", "127.0.0.1:0", "--data", c.data, "--config", c.config)
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
 		c.t.Fatal(err)
@@ -118,6 +123,28 @@ func (c *crasher) kill() {
 		c.t.Error(err)
 	}
 	_ = c.cmd.Wait() // it says "killed"
+}
+
+// checkTold waits until the webhook was told of each start and each end that is in the audit log.
+func (c *crasher) checkTold() {
+	c.t.Helper()
+	out, err := exec.Command(c.bin, "audit", "list", "--json", "--data", c.data).Output()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var records []audit.Record
+	for line := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {
+		var r audit.Record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			c.t.Fatal(err)
+		}
+		if r.Event != audit.AccountCreated { // they were there before the webhook
+			records = append(records, r)
+		}
+	}
+	messages := messagesOf(records)
+	c.hook.until(messages...)
+	c.t.Logf("the webhook was told of %d things, %d times", len(messages), len(c.hook.got))
 }
 
 // checkAudit looks into the database of the server that is gone: each start and each end must be in the audit log, once.

@@ -26,6 +26,7 @@ type cli struct {
 	End      endCmd      `cmd:"" help:"End sessions."`
 	History  historyCmd  `cmd:"" help:"List sessions that have ended."`
 	Audit    auditCmd    `cmd:"" help:"Read and verify the audit log."`
+	Webhook  webhookCmd  `cmd:"" help:"See and try webhooks."`
 	Backup   backupCmd   `cmd:"" help:"Copy the database while the server runs."`
 	Restore  restoreCmd  `cmd:"" help:"Put a backup in the place of the database, while no server runs."`
 	Health   healthCmd   `cmd:"" help:"Ask whether the server and its database answer."`

@@ -140,8 +140,8 @@ func (f serverFlags) key() (string, error) {
 	key, where := os.Getenv(keyVariable), keyVariable
 	if f.KeyFile != "" {
 		var err error
-		if key, err = readKey(f.KeyFile); err != nil {
-			return "", err
+		if key, err = readPrivate(f.KeyFile); err != nil {
+			return "", usage("--key-file: " + err.Error())
 		}
 		where = f.KeyFile
 	}
@@ -154,11 +154,11 @@ func (f serverFlags) key() (string, error) {
 	return key, nil
 }
 
-// readKey reads a file that nobody else may read.
-func readKey(file string) (string, error) {
+// readPrivate reads a small file that nobody else may read.
+func readPrivate(file string) (string, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return "", usage("--key-file: " + err.Error())
+		return "", err
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -166,13 +166,10 @@ func readKey(file string) (string, error) {
 		return "", err
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return "", usage(fmt.Sprintf("--key-file: others may read %s (its mode is %04o); run: chmod 600 %s", file, mode, file))
+		return "", fmt.Errorf("others may read %s (its mode is %04o); run: chmod 600 %s", file, mode, file)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxKey))
-	if err != nil {
-		return "", usage("--key-file: " + err.Error())
-	}
-	return string(text), nil
+	return string(text), err
 }
 
 // transport returns one that gives up on a server that is silent. How long an answer may take in all is not limited: it may be a stream.

@@ -28,6 +28,7 @@ import (
 	"github.com/curfewhq/curfew/httpapi"
 	"github.com/curfewhq/curfew/internal/metrics"
 	"github.com/curfewhq/curfew/internal/mount"
+	"github.com/curfewhq/curfew/webhook"
 )
 
 type serveCmd struct {
@@ -74,7 +75,7 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	if c.MaxAge == 0 || c.KeepHistory == 0 || c.KeepAudit == 0 {
 		return usage("--max-age, --keep-history and --keep-audit must be more than 0")
 	}
-	c, apps, err := c.withFile()
+	c, apps, hooks, err := c.withFile()
 	if err != nil {
 		return err
 	}
@@ -116,8 +117,24 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return errors.Join(err, h.Close())
 	}
-	err = c.serve(ctx, std.out, log, h, gates, listener, counts)
-	return errors.Join(err, stopAudit(), h.Close())
+	told, err := webhook.New(webhook.Options{Log: audit.NewLog(h.db), Cursors: h.db, Endpoints: hooks, Logger: log})
+	if err != nil {
+		return errors.Join(err, stopAudit(), h.Close())
+	}
+	stopTelling := h.tell(ctx, told)
+	err = c.serve(ctx, std.out, log, h, gates, told, listener, counts)
+	return errors.Join(err, stopTelling(), stopAudit(), h.Close())
+}
+
+// tell runs the sender of webhooks until the returned function is called.
+func (h *house) tell(ctx context.Context, told *webhook.Sender) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // what happens while the server stops is told too
+	done := make(chan error, 1)
+	go func() { done <- told.Run(ctx) }()
+	return func() error {
+		cancel()
+		return <-done
+	}
 }
 
 func listenError(flag, addr string, err error) error {
@@ -141,17 +158,17 @@ func isSelf(upstream *url.URL, listen net.Addr) bool {
 	return err == nil && (host == at.Addr().Unmap() || host.IsUnspecified() || at.Addr().IsUnspecified() && host.IsLoopback())
 }
 
-// withFile returns the command with what its file says where no flag does, and the apps of both.
-func (c serveCmd) withFile() (serveCmd, []gate.App, error) {
-	var apps []gate.App
+// withFile returns the command with what its file says where no flag does, the apps of both, and the file's webhooks.
+func (c serveCmd) withFile() (_ serveCmd, apps []gate.App, hooks []webhook.Endpoint, err error) {
 	for _, u := range c.Upstream {
 		apps = append(apps, gate.App(u))
 	}
 	if c.Config != "" {
-		file, more, err := readConfig(c.Config, c.ForwardAuth)
+		file, more, endpoints, err := readConfig(c.Config, c.ForwardAuth)
 		if err != nil {
-			return c, nil, err
+			return c, nil, nil, err
 		}
+		hooks = endpoints
 		apps = append(apps, more...)
 		c.ForwardAuth = c.ForwardAuth || file.ForwardAuth
 		c.CookieDomain = cmp.Or(c.CookieDomain, file.CookieDomain.domain)
@@ -162,15 +179,15 @@ func (c serveCmd) withFile() (serveCmd, []gate.App, error) {
 		}
 	}
 	if err := gate.CheckApps(apps); err != nil {
-		return c, nil, usage("--upstream: " + err.Error())
+		return c, nil, nil, usage("--upstream: " + err.Error())
 	}
 	if slices.ContainsFunc(apps, func(a gate.App) bool { return a.Host != "" && a.Host == string(c.ConsoleHost) }) {
-		return c, nil, usage(fmt.Sprintf("--console-host: %s has an app; give the console a host of its own", c.ConsoleHost))
+		return c, nil, nil, usage(fmt.Sprintf("--console-host: %s has an app; give the console a host of its own", c.ConsoleHost))
 	}
 	if c.ForwardAuth && !slices.ContainsFunc(apps, func(a gate.App) bool { return a.Upstream == nil || a.Host == "" }) {
 		apps = append(apps, gate.App{}) // proxies may ask for any host
 	}
-	return c, apps, nil
+	return c, apps, hooks, nil
 }
 
 func (c serveCmd) policy() curfew.Policy {
@@ -194,7 +211,7 @@ func (c serveCmd) logger(w io.Writer) *slog.Logger {
 }
 
 // serve runs the site and the socket until one of them fails, the disk does, or ctx ends.
-func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h *house, gates *gate.Gate, listener net.Listener, counts *metrics.Metrics) error {
+func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h *house, gates *gate.Gate, told *webhook.Sender, listener net.Listener, counts *metrics.Metrics) error {
 	socket, err := listenUnix(ctx, c.socket())
 	if err != nil {
 		return err
@@ -208,11 +225,11 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 	health := newHealth(h.sessions, stopping)
 	site := newServer(siteHandler(siteOptions{
 		house: h, gate: gates, setup: setup, log: log, stopping: stopping, health: health, metrics: counts, forwardAuth: c.ForwardAuth,
-		keepAudit: time.Duration(c.KeepAudit),
-		edge:      curfew.Edge{TrustedProxies: prefixes(c.TrustedProxy), CookieDomain: string(c.CookieDomain)},
+		keepAudit: time.Duration(c.KeepAudit), webhooks: told,
+		edge: curfew.Edge{TrustedProxies: prefixes(c.TrustedProxy), CookieDomain: string(c.CookieDomain)},
 	}), log)
 	control := newServer(httpapi.NewControl(httpapi.ControlOptions{
-		Sessions: h.sessions, Accounts: h.accounts, Audit: audit.NewLog(h.db), Logger: log, Stopping: stopping,
+		Sessions: h.sessions, Accounts: h.accounts, Audit: audit.NewLog(h.db), Webhooks: told, Logger: log, Stopping: stopping,
 		Status: httpapi.Status{Version: version(), PID: os.Getpid(), Address: address},
 		Backup: h.db.Backup,
 	}), log)

@@ -15,6 +15,7 @@ import (
 	"github.com/curfewhq/curfew/httpapi"
 	"github.com/curfewhq/curfew/internal/metrics"
 	"github.com/curfewhq/curfew/internal/mount"
+	"github.com/curfewhq/curfew/webhook"
 )
 
 // maxBody is the most that a request's body may hold. No form or document of ours comes near.
@@ -32,16 +33,17 @@ type siteOptions struct {
 
 	forwardAuth bool          // proxies may ask
 	keepAudit   time.Duration // how long records are kept
+	webhooks    *webhook.Sender
 }
 
 // siteHandler is everything that strangers reach.
 func siteHandler(opt siteOptions) http.Handler {
 	records := audit.NewLog(opt.db)
 	api := httpapi.New(httpapi.Options{
-		Sessions: opt.sessions, Accounts: opt.accounts, Audit: records, Logger: opt.log, Stopping: opt.stopping,
+		Sessions: opt.sessions, Accounts: opt.accounts, Audit: records, Webhooks: opt.webhooks, Logger: opt.log, Stopping: opt.stopping,
 	})
 	pages := console.New(console.Options{
-		Sessions: opt.sessions, Accounts: opt.accounts, Audit: records, KeepAudit: opt.keepAudit, Setup: opt.setup, Logger: opt.log,
+		Sessions: opt.sessions, Accounts: opt.accounts, Audit: records, KeepAudit: opt.keepAudit, Webhooks: opt.webhooks, Setup: opt.setup, Logger: opt.log,
 		AppHosts: opt.gate.Hosts(), CookieDomain: opt.edge.CookieDomain,
 	})
 	api = forAPI(api)

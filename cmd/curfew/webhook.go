@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/httpapi"
+	"github.com/curfewhq/curfew/webhook"
+)
+
+type webhookConfig struct {
+	Name       string         `toml:"name"`
+	URL        upstreamURL    `toml:"url"`
+	SecretFile string         `toml:"secret_file"`
+	Types      []webhook.Type `toml:"types"`
+}
+
+// hookName is what the name of a webhook may be: it stands in addresses.
+var hookName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+
+// maxWebhooks is how many there may be.
+const maxWebhooks = 100
+
+// webhooks returns the webhooks, or the key of what is wrong with one. Files are named from the folder of the configuration.
+func (c config) webhooks(dir string) (hooks []webhook.Endpoint, key string, err error) {
+	for i, w := range c.Webhooks {
+		at := func(field string) string { return fmt.Sprintf("webhook[%d].%s", i, field) }
+		switch {
+		case i == maxWebhooks:
+			return nil, at("name"), fmt.Errorf("there are more than %d webhooks", maxWebhooks)
+		case !hookName.MatchString(w.Name):
+			return nil, at("name"), errors.New("must be 1 to 64 of a-z, 0-9, . _ -, a letter or digit first")
+		case slices.ContainsFunc(hooks, func(e webhook.Endpoint) bool { return e.Name == w.Name }):
+			return nil, at("name"), fmt.Errorf("%q is the name of another webhook, too", w.Name)
+		case w.SecretFile == "":
+			return nil, at("secret_file"), errors.New("is missing; messages are signed with what is in it")
+		}
+		for _, t := range w.Types {
+			if !slices.Contains(webhook.Types, t) {
+				return nil, at("types"), fmt.Errorf("%q is not a type; those are session.started, session.ended and account.changed", t)
+			}
+		}
+		e := webhook.Endpoint{Name: w.Name, URL: w.URL.URL, Types: w.Types}
+		if e.Secrets, err = readSecrets(w.SecretFile, dir); err != nil {
+			return nil, at("secret_file"), err
+		}
+		if err := e.Check(); err != nil {
+			return nil, at("url"), err
+		}
+		hooks = append(hooks, e)
+	}
+	return hooks, "", nil
+}
+
+// readSecrets reads a file that nobody else may read: a secret, or several while they are being changed, one on a line.
+func readSecrets(file, dir string) ([]string, error) {
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(dir, file)
+	}
+	text, err := readPrivate(file)
+	if err != nil {
+		return nil, err
+	}
+	secrets := strings.Fields(text)
+	if len(secrets) == 0 {
+		return nil, fmt.Errorf("%s is empty", file)
+	}
+	for _, secret := range secrets {
+		if err := webhook.CheckSecret(secret); err != nil {
+			return nil, fmt.Errorf("%s: %w, one on a line; to make one: echo whsec_$(head -c 32 /dev/urandom | base64)", file, err)
+		}
+	}
+	return secrets, nil
+}
+
+type webhookCmd struct {
+	List  webhookListCmd  `cmd:"" help:"List the webhooks of the server, and how they do."`
+	Test  webhookTestCmd  `cmd:"" help:"Send a webhook a test message, and say how it was answered."`
+	Retry webhookRetryCmd `cmd:"" help:"Try now what a webhook has not taken, and switch it on if it wanted no more."`
+}
+
+type webhookListCmd struct {
+	serverFlags
+	JSON bool `env:"-" name:"json" help:"Print JSON."`
+}
+
+// Run lists webhooks.
+func (c webhookListCmd) Run(ctx context.Context, std streams) error {
+	return c.with(ctx, false, func(api *httpapi.Client) error {
+		hooks, err := api.Webhooks(ctx)
+		if err != nil {
+			return noSender(err)
+		}
+		if c.JSON {
+			return printList(std.out, listed(hooks))
+		}
+		if len(hooks) == 0 {
+			_, err := fmt.Fprintln(std.out, "There are no webhooks. docs/webhooks.md says how to add one.")
+			return err
+		}
+		t := newTable(std.out, column{"NAME", 0}, column{"URL", 12}, column{"STATE", 0}, column{"BEHIND", 0}, column{"LAST DELIVERED", 0}, column{"WHY", 12})
+		for _, w := range hooks {
+			t.row(w.Name, w.URL, hookState(w), fmt.Sprint(w.Behind), timeOrNever(w.DeliveredAt), w.Error)
+		}
+		return t.flush()
+	})
+}
+
+func hookState(w httpapi.Webhook) string {
+	switch {
+	case w.Off:
+		return "off"
+	case w.Error != "":
+		return "waiting"
+	default:
+		return "delivering"
+	}
+}
+
+// noSender says in other words that there is no such call: without a server nobody sends.
+func noSender(err error) error {
+	if curfew.ErrorCode(err) == curfew.CodeNotFound {
+		return &curfew.Error{Code: curfew.CodeUnavailable, Message: "no server runs on this data folder; webhooks are the server's", Err: err}
+	}
+	return err
+}
+
+type webhookTestCmd struct {
+	serverFlags
+	Name string `arg:"" help:"Name of the webhook."`
+}
+
+// Run sends a test message.
+func (c webhookTestCmd) Run(ctx context.Context, std streams) error {
+	return c.with(ctx, false, func(api *httpapi.Client) error {
+		if err := api.TestWebhook(ctx, c.Name); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(std.out, "%s took the test message.\n", c.Name)
+		return err
+	})
+}
+
+type webhookRetryCmd struct {
+	serverFlags
+	Name string `arg:"" help:"Name of the webhook."`
+}
+
+// Run tries again.
+func (c webhookRetryCmd) Run(ctx context.Context, std streams) error {
+	return c.with(ctx, false, func(api *httpapi.Client) error {
+		if err := api.RetryWebhook(ctx, c.Name); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(std.out, "Trying %s; \"curfew webhook list\" shows how it does.\n", c.Name)
+		return err
+	})
+}
