@@ -215,6 +215,12 @@ func (h *hook) status(s *Sender) Status {
 	return all[0]
 }
 
+// settled waits until the endpoint was told all, and that is noted.
+func (h *hook) settled(s *Sender) {
+	h.t.Helper()
+	h.until("it is up to date", func() bool { return h.status(s).Behind == 0 })
+}
+
 var (
 	amara  = audit.Party{ID: "a1", Name: "amara", Session: "s8"}
 	arslan = audit.Party{ID: "a2", Name: "arslan"}
@@ -283,7 +289,7 @@ func TestTypes(t *testing.T) {
 	if got := h.have(1); got[0].Data.Change != "deleted" {
 		t.Errorf("%+v", got)
 	}
-	h.until("it is up to date", func() bool { return h.status(s).Behind == 0 })
+	h.settled(s)
 }
 
 // TestRetry has an endpoint that fails at first: the message comes again with the same ID, and those behind it wait for it.
@@ -291,6 +297,7 @@ func TestRetry(t *testing.T) {
 	h := newHook(t)
 	h.answers(func(w http.ResponseWriter, n int) {
 		if n <= 4 {
+			w.Header().Set("Location", h.URL+"/elsewhere")
 			w.WriteHeader([]int{500, 302, 408, 429}[n-1])
 		}
 	})
@@ -304,6 +311,7 @@ func TestRetry(t *testing.T) {
 	if len(slices.Compact(h.ids)) != 2 {
 		t.Errorf("IDs %q", h.ids)
 	}
+	h.settled(s)
 	if st := h.status(s); st.Error != "" || st.Skipped != 0 || st.Tries != 0 || st.Delivered.IsZero() {
 		t.Errorf("status %+v", st)
 	}
@@ -326,6 +334,7 @@ func TestPoison(t *testing.T) {
 	if got := h.have(1); got[0].Data.Session.ID != "s2" || h.asks() != usualPace.refusal+1 {
 		t.Errorf("after %d requests: %+v", h.asks(), got)
 	}
+	h.settled(s)
 	if st := h.status(s); st.Skipped != 1 || st.Error != "" {
 		t.Errorf("status %+v", st)
 	}
@@ -414,9 +423,11 @@ func TestRetryNow(t *testing.T) {
 func TestRestart(t *testing.T) {
 	h := newHook(t)
 	h.note(time.Now(), started("before"))
-	stop := h.run(h.sender(h.endpoint("e")))
+	s := h.sender(h.endpoint("e"))
+	stop := h.run(s)
 	h.note(time.Now(), started("s1"))
 	h.have(1)
+	h.settled(s)
 	stop()
 	h.note(time.Now(), started("s2"))
 	h.run(h.sender(h.endpoint("e"), h.endpoint("second")))
@@ -424,6 +435,18 @@ func TestRestart(t *testing.T) {
 	if got[1].Data.Session.ID != "s2" {
 		t.Errorf("%+v", got)
 	}
+}
+
+// TestFewerRecords has a log that is shorter than it was, as after a restore.
+func TestFewerRecords(t *testing.T) {
+	h := newHook(t)
+	if err := h.log.SetCursor(t.Context(), "e", audit.Cursor{No: 1000}); err != nil {
+		t.Fatal(err)
+	}
+	h.run(h.sender(h.endpoint("e")))
+	h.until("it goes on from the end", func() bool { return must(h.log.Cursors(t.Context()))["e"].No == 0 })
+	h.note(time.Now(), started("s1"))
+	h.have(1)
 }
 
 // TestForgotten has records deleted before they could be told.
