@@ -180,7 +180,7 @@ func (r *request) auditDetail(rec audit.Record) string {
 	for _, ch := range rec.Changes {
 		add(r.changeText(rec.Event, ch))
 	}
-	if rec.Outcome == audit.Refused || rec.Event != audit.SignedIn {
+	if rec.Event != audit.SignedIn {
 		add(reasonWords(rec.Reason))
 	}
 	add(rec.Device)
@@ -290,7 +290,11 @@ func (r *request) factsOf(rec audit.Record, at audit.Mark, row auditRow) (facts 
 	add("Session", string(rec.Session), true)
 	add("Device", rec.Device, false)
 	add("API key", rec.Key, true)
-	add("Why", reasonWords(rec.Reason), false)
+	if rec.Event == audit.SignedIn {
+		add("How", methodName(curfew.Credential(rec.Reason)), false)
+	} else {
+		add("Why", reasonWords(rec.Reason), false)
+	}
 	if rec.Count > 0 {
 		add("How many", grouped(rec.Count), false)
 	}
