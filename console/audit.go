@@ -330,29 +330,18 @@ func (*verifyPage) file() string { return "verify" }
 const verifyAtOnce = 100_000
 
 func (c *console) verifyAudit(r *request) (answer, error) {
-	v := r.URL.Query()
-	p := &verifyPage{frame: frame{Title: "Verify the audit log", Nav: "audit"}, Marks: v.Get("marks"), BackTo: "/audit"}
-	if !v.Has("marks") {
+	p := &verifyPage{frame: frame{Title: "Verify the audit log", Nav: "audit"}, Marks: r.URL.Query().Get("marks"), BackTo: "/audit"}
+	if !r.URL.Query().Has("marks") {
 		return answer{page: p}, nil
 	}
-	var marks []audit.Mark
-	for _, text := range strings.Fields(p.Marks) {
-		m, err := audit.ParseMark(text)
-		if err != nil {
-			p.Error = "A mark is a number, a colon and 64 hexadecimal digits, as in 1024:9f86d081…; put one on a line."
-			return answer{status: http.StatusUnprocessableEntity, page: p}, nil
-		}
-		marks = append(marks, m)
-	}
-	at, err := audit.ParseMark(v.Get("at"))
+	marks, err := parseMarks(p.Marks)
 	if err != nil {
-		if at, err = c.Audit.Start(r.Context()); err != nil {
-			return answer{}, err
-		}
+		p.Error = "A mark is a number, a colon and 64 hexadecimal digits, as in 1024:9f86d081…; put one on a line."
+		return answer{status: http.StatusUnprocessableEntity, page: p}, nil
 	}
-	since, err := strconv.ParseInt(v.Get("since"), 10, 64)
+	at, since, err := c.verifiedSoFar(r)
 	if err != nil {
-		since = at.No
+		return answer{}, err
 	}
 	first, last, more, err := c.Audit.VerifyOn(r.Context(), at, verifyAtOnce, marks...)
 	if broken, ok := errors.AsType[*audit.Broken](err); ok {
@@ -361,26 +350,62 @@ func (c *console) verifyAudit(r *request) (answer, error) {
 	} else if err != nil {
 		return answer{}, err
 	}
-	if first.No > at.No {
+	if first != at { // what is before was deleted meanwhile
 		since = first.No
 	}
 	p.First, p.Last = int(since)+1, int(last.No)
-	if !more {
-		p.Mark = last.String()
-		for _, m := range marks {
-			if m.No < since {
-				p.Unsaid++
-			}
-		}
-		return answer{page: p}, nil
+	if more {
+		return answer{page: p}, c.goOn(r, p, since, last)
 	}
+	p.Mark, p.Unsaid = last.String(), before(marks, since)
+	return answer{page: p}, nil
+}
+
+func parseMarks(text string) (marks []audit.Mark, err error) {
+	for _, word := range strings.Fields(text) {
+		m, err := audit.ParseMark(word)
+		if err != nil {
+			return nil, err
+		}
+		marks = append(marks, m)
+	}
+	return marks, nil
+}
+
+// before counts the marks from before the first record that was looked at.
+func before(marks []audit.Mark, since int64) (n int) {
+	for _, m := range marks {
+		if m.No < since {
+			n++
+		}
+	}
+	return n
+}
+
+// verifiedSoFar returns up to where the pages before this one have come, and after which record they began.
+func (c *console) verifiedSoFar(r *request) (at audit.Mark, since int64, err error) {
+	v := r.URL.Query()
+	at, err = audit.ParseMark(v.Get("at"))
+	if err == nil {
+		since, err = strconv.ParseInt(v.Get("since"), 10, 64)
+	}
+	if err != nil {
+		at, err = c.Audit.Start(r.Context())
+		since = at.No
+	}
+	return at, since, err
+}
+
+// goOn has the page say how far it is, and lead to the next one.
+func (c *console) goOn(r *request, p *verifyPage, since int64, at audit.Mark) error {
 	end, err := c.Audit.End(r.Context())
 	if err != nil {
-		return answer{}, err
+		return err
 	}
-	p.Looked, p.All, p.Auto = int(last.No-since), int(end.No-since), r.fragment
-	v.Set("at", last.String())
+	v := r.URL.Query()
+	v.Set("at", at.String())
 	v.Set("since", strconv.FormatInt(since, 10))
-	p.Next = r.URL.Path + "?" + v.Encode()
-	return answer{page: p}, nil
+	p.Next, p.Auto = r.URL.Path+"?"+v.Encode(), r.fragment
+	p.Looked, p.All = int(at.No-since), int(end.No-since)
+	return nil
 }

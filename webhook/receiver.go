@@ -136,14 +136,15 @@ func answered(resp *http.Response) *failure {
 	return f
 }
 
-// wait waits for a while, or for ever if that is 0, until somebody calls wakeUp. It returns false once ctx has ended.
+// wait waits for a while, or until somebody calls wakeUp. It returns false once ctx has ended.
 func (r *receiver) wait(ctx context.Context, d time.Duration) bool {
-	var after <-chan time.Time
-	if d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		after = t.C
-	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	return r.await(ctx, t.C)
+}
+
+// await is wait for what may never come.
+func (r *receiver) await(ctx context.Context, after <-chan time.Time) bool {
 	select {
 	case <-ctx.Done():
 		return false
@@ -212,6 +213,13 @@ func (r *receiver) failed(err error, tries int, next time.Time) (first bool) {
 	first = r.status.Error == ""
 	r.status.Failed, r.status.Error, r.status.Tries, r.status.Next = time.Now(), err.Error(), tries, next
 	return first
+}
+
+// next returns when the message that waits is to be tried again.
+func (r *receiver) next() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.status.Next
 }
 
 func (r *receiver) failing() bool {

@@ -174,48 +174,55 @@ func (s *Sender) save(ctx context.Context, r *receiver) {
 func (s *Sender) deliver(ctx context.Context, r *receiver, m message) error {
 	for tries := 1; ; tries++ {
 		for r.cursor().Off {
-			if !r.wait(ctx, 0) {
+			if !r.await(ctx, nil) {
 				return ctx.Err()
 			}
 			tries = 1
 		}
-		old := time.Since(m.at) > s.pace.age
-		if old && r.failing() {
+		if s.isOld(m) && r.failing() {
 			s.skip(r, m, "it is too old")
 			return nil
 		}
 		err := r.post(ctx, m)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err == nil {
 			if r.delivered() {
 				s.Logger.Info("webhook: the endpoint takes messages again", "endpoint", r.Name)
 			}
 			return nil
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		f := failureOf(err)
-		switch {
-		case f.gone:
-			r.failed(err, tries, time.Time{})
-			r.switchTo(true)
-			s.save(ctx, r)
-			s.Logger.Error("webhook: the endpoint wants no more messages, and is switched off", "endpoint", r.Name, "error", err)
-			continue
-		case f.refused && tries >= s.pace.refusal, old:
-			r.failed(err, tries, time.Time{})
-			s.skip(r, m, err.Error())
+		if s.gaveUp(ctx, r, m, tries, err) {
 			return nil
 		}
-		wait := s.backoff(tries, f.after)
-		if r.failed(err, tries, time.Now().Add(wait)) {
-			s.Logger.Warn("webhook: the endpoint does not take messages; they wait", "endpoint", r.Name, "error", err)
-		}
-		s.save(ctx, r)
-		if !r.wait(ctx, wait) {
+		if !r.wait(ctx, time.Until(r.next())) {
 			return ctx.Err()
 		}
 	}
+}
+
+func (s *Sender) isOld(m message) bool { return time.Since(m.at) > s.pace.age }
+
+// gaveUp decides what follows from a failure, and returns whether the message is given up.
+func (s *Sender) gaveUp(ctx context.Context, r *receiver, m message, tries int, err error) bool {
+	f := failureOf(err)
+	switch {
+	case f.gone:
+		r.failed(err, tries, time.Time{})
+		r.switchTo(true)
+		s.Logger.Error("webhook: the endpoint wants no more messages, and is switched off", "endpoint", r.Name, "error", err)
+	case f.refused && tries >= s.pace.refusal, s.isOld(m):
+		r.failed(err, tries, time.Time{})
+		s.skip(r, m, err.Error())
+		return true
+	default:
+		if r.failed(err, tries, time.Now().Add(s.backoff(tries, f.after))) {
+			s.Logger.Warn("webhook: the endpoint does not take messages; they wait", "endpoint", r.Name, "error", err)
+		}
+	}
+	s.save(ctx, r)
+	return false
 }
 
 func (s *Sender) skip(r *receiver, m message, why string) {
