@@ -250,7 +250,7 @@ func (c *cache) update(user UserID, now int64, change Change) {
 			return false
 		}
 		before := e.endsAt.Load()
-		e.change(change.Apply)
+		e.change(change.Apply, c.few)
 		return now >= min(before, e.endsAt.Load())
 	})
 	c.release(user)
@@ -262,7 +262,7 @@ func (c *cache) wrote(h TokenHash, t Touch) {
 	defer s.mu.Unlock()
 	s.epoch++
 	if e := s.entries.find(&h); e != nil {
-		e.wrote(t)
+		e.wrote(t, c.few)
 	}
 }
 

@@ -5,37 +5,36 @@ import (
 	"sync"
 )
 
-// intern keeps strings that many sessions have, each once, and no more than so many. Package unique would do for that, but
-// whoever asks it for a string while garbage is collected may have to wait until all is marked.
+// intern keeps words that many sessions have, each once, and no more than so many. Package unique would do for that, but
+// whoever asks it for something while garbage is collected may have to wait until all is marked.
 type intern struct {
 	mu   sync.RWMutex
-	kept map[string]string
+	kept map[fewWords]*fewWords
 	most int
 }
 
-func newIntern(most int) *intern { return &intern{kept: map[string]string{}, most: most} }
+func newIntern(most int) *intern { return &intern{kept: map[fewWords]*fewWords{}, most: most} }
 
-// one returns the string as all others get it who ask for it too.
-func (in *intern) one(s string) string {
-	if kept, ok := in.find(s); ok {
+// one returns the words as all others get them who ask for them too.
+func (in *intern) one(w fewWords) *fewWords {
+	if kept := in.find(w); kept != nil {
 		return kept
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if kept, ok := in.kept[s]; ok {
+	if kept := in.kept[w]; kept != nil {
 		return kept
 	}
 	if len(in.kept) >= in.most {
 		clear(in.kept)
 	}
-	s = strings.Clone(s) // not what it may be a part of
-	in.kept[s] = s
-	return s
+	w = fewWords{Credential(strings.Clone(string(w.credential))), strings.Clone(w.device)} // not what they may be a part of
+	in.kept[w] = &w
+	return &w
 }
 
-func (in *intern) find(s string) (kept string, ok bool) {
+func (in *intern) find(w fewWords) *fewWords {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
-	kept, ok = in.kept[s]
-	return kept, ok
+	return in.kept[w]
 }
