@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/curfewhq/curfew"
@@ -129,6 +130,9 @@ type keyRevokeCmd struct {
 
 // Run revokes keys one after the other, and stops at one that can't be.
 func (c keyRevokeCmd) Run(ctx context.Context, std streams) error {
+	if slices.ContainsFunc(c.IDs, func(id account.KeyID) bool { return account.IsKeySecret(string(id)) }) {
+		return usage("that is the secret of an API key, which others can see in the arguments; \"curfew key list\" shows the IDs of keys, by which they are revoked")
+	}
 	return c.with(ctx, false, func(api *httpapi.Client) error {
 		for _, id := range c.IDs {
 			if err := api.RevokeKey(ctx, id); err != nil {

@@ -20,6 +20,7 @@ import (
 type userCmd struct {
 	Add      userAddCmd      `cmd:"" help:"Add an account."`
 	List     userListCmd     `cmd:"" help:"List all accounts."`
+	Change   userChangeCmd   `cmd:"" help:"Change an account's full name, role or token lifetime."`
 	Password userPasswordCmd `cmd:"" help:"Set an account's password. Ends its sessions."`
 	Unlock   userUnlockCmd   `cmd:"" help:"Let an account's owner sign in though others try wrong passwords."`
 	Enable   userEnableCmd   `cmd:"" help:"Let an account sign in again."`
@@ -140,6 +141,33 @@ func yesNo(b bool) string {
 		return "yes"
 	}
 	return "no"
+}
+
+type userChangeCmd struct {
+	nameArg
+	FullName *string       `env:"-" placeholder:"NAME" help:"Full name; an empty one takes it away."`
+	Role     *account.Role `env:"-" placeholder:"ROLE" complete:"admin,auditor,user" help:"What the account may do: admin, auditor or user. A lower one ends its sessions."`
+	Lifetime *int64        `env:"-" placeholder:"SECONDS" help:"Token lifetime: 30 to 2147482 seconds. All its live sessions follow at once."`
+}
+
+// Run changes what is given.
+func (c userChangeCmd) Run(ctx context.Context, std streams) error {
+	if c.FullName == nil && c.Role == nil && c.Lifetime == nil {
+		return usage("nothing is to be changed; give --full-name, --role or --lifetime")
+	}
+	change := httpapi.UserChange{FullName: c.FullName, Role: c.Role}
+	if c.Lifetime != nil {
+		seconds := httpapi.Seconds(*c.Lifetime)
+		change.LifetimeSeconds = &seconds
+	}
+	return c.withUser(ctx, func(api *httpapi.Client, u httpapi.User) error {
+		u, err := api.UpdateUser(ctx, u.ID, change)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(std.out, "Changed %s: full name %q, role %s, lifetime %d s.\n", u.Username, u.FullName, u.Role, u.LifetimeSeconds)
+		return err
+	})
 }
 
 type userPasswordCmd struct {
