@@ -39,6 +39,24 @@ func (c *client) send(method, path, body string, into any) {
 	}
 }
 
+// bearer makes a call with an API key, which must be refused.
+func (c *client) bearer(secret string) {
+	c.s.t.Helper()
+	req, err := http.NewRequestWithContext(c.s.t.Context(), http.MethodGet, c.s.base+"/api/v1/account", nil)
+	if err != nil {
+		c.s.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+secret)
+	resp, err := c.Do(req)
+	if err != nil {
+		c.s.t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized {
+		c.s.t.Errorf("an API key that is not good: %s", resp.Status)
+	}
+}
+
 // records returns the audit log, the earliest record first.
 func (s *server) records() (list []audit.Record) {
 	s.t.Helper()
@@ -66,6 +84,8 @@ func TestAuditedOnce(t *testing.T) {
 	admin, user, stranger := s.client().from("192.0.2.1"), s.client().from("192.0.2.2"), s.client().from("192.0.2.3")
 	var own httpapi.Session
 	var made httpapi.User
+	var link httpapi.Unlock
+	var key httpapi.MadeKey
 	const secret = "a name that is a password"
 	for _, step := range []struct {
 		name string
@@ -84,7 +104,18 @@ func TestAuditedOnce(t *testing.T) {
 			admin.send("DELETE", "/api/v1/sessions/"+string(own.ID), "", nil)
 		}, []string{`session_terminated success by "amara" to "arslan" from "192.0.2.1"`}},
 		{"terminate it again", func() { admin.send("DELETE", "/api/v1/sessions/"+string(own.ID), "", nil) }, nil},
-		{"unlock", func() { admin.send("POST", "/api/v1/users/"+string(own.UserID)+"/unlock", "", nil) }, []string{`authn_unlocked success by "amara" to "arslan" from "192.0.2.1"`}},
+		{"too many tries", func() { s.attack("arslan"); s.attack("arslan") }, append(
+			slices.Repeat([]string{`authn_login_fail refused by "" to "arslan" from "203.0.113.66"`}, 9), `excess_rate_limit_exceeded refused by "" to "arslan" from "203.0.113.66"`)},
+		{"unlock", func() { admin.send("POST", "/api/v1/users/"+string(own.UserID)+"/unlock", "", &link) }, []string{`authn_unlocked success by "amara" to "arslan" from "192.0.2.1"`}},
+		{"device made known", func() { stranger.post("/unlock", "code", link.Code) }, []string{`authn_device_known success by "" to "arslan" from "192.0.2.3"`}},
+		{"the link again", func() { stranger.post("/unlock", "code", link.Code) }, nil},
+		{"wrong password given again", func() {
+			admin.post("/account/password", "current_password", "wrong "+password, "password", "another long one", "repeat", "another long one")
+		}, []string{`authn_reauthentication_fail refused by "" to "amara" from "192.0.2.1"`}},
+		{"make a key", func() { admin.send("POST", "/api/v1/keys", `{"name":"nightly","role":"auditor"}`, &key) }, []string{`authn_token_created success by "amara" to "amara" from "192.0.2.1"`}},
+		{"what is no key", func() { stranger.bearer(key.Secret + "x") }, nil},
+		{"revoke a key", func() { admin.send("DELETE", "/api/v1/keys/"+string(key.ID), "", nil) }, []string{`authn_token_revoked success by "amara" to "amara" from "192.0.2.1"`}},
+		{"revoked key", func() { stranger.bearer(key.Secret) }, []string{`authn_login_fail refused by "" to "" from "192.0.2.3"`}},
 		{"create", func() {
 			admin.send("POST", "/api/v1/users", `{"username":"zoe","role":"user","password":"`+password+`"}`, &made)
 		}, []string{`user_created success by "amara" to "zoe" from "192.0.2.1"`}},
