@@ -11,6 +11,8 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"github.com/curfewhq/curfew/internal/browsertest"
 )
 
 // TestForeignPages has pages that are not made for the guard, or even against it.
@@ -243,7 +245,7 @@ func TestServiceWorker(t *testing.T) {
 func TestBack(t *testing.T) {
 	t.Parallel()
 	p := protect(t, answerWith(nil, "<!doctype html><title>x</title><p>y"))
-	b := openTab(t, p.base+"/one")
+	b := openTabOf(t, browsertest.NewWholeProfile(t), p.base+"/one")
 	b.until("the guard runs", "states > 0 && (window.kept = true)")
 	b.Do(chromedp.Navigate(p.base + "/two"))
 	b.until("the guard runs", "states > 0")

@@ -155,7 +155,12 @@ const watchGuard = `
 
 func openTab(t *testing.T, url string) *tab {
 	t.Helper()
-	b := &tab{browsertest.NewProfile(t).Open(t, url, browsertest.Look{Width: 1000, Height: 800}), t}
+	return openTabOf(t, browsertest.NewProfile(t), url)
+}
+
+func openTabOf(t *testing.T, of browsertest.Profile, url string) *tab {
+	t.Helper()
+	b := &tab{of.Open(t, url, browsertest.Look{Width: 1000, Height: 800}), t}
 	b.AtStart(watchGuard)
 	b.Go("")
 	return b

@@ -1,4 +1,4 @@
-// Package browsertest drives a real browser in tests. One process serves all tests of a binary; each test has a profile of its
+// Package browsertest drives a real browser in tests. One process serves the tests of a binary; each test has a profile of its
 // own in it, which shares cookies and storage with no other. A page that logs an error fails its test.
 package browsertest
 
@@ -17,40 +17,66 @@ import (
 // Metadata and no Web Locks.
 const InsecureHost = "curfew.test"
 
-// browser is started once, by the first test that wants it.
-var browser = sync.OnceValues(func() (context.Context, error) {
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.ExecPath(path()),
-		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1, MAP *.example.com 127.0.0.1"))
-	ctx, _ := chromedp.NewExecAllocator(context.Background(), opts...)
-	ctx, closeBrowser = chromedp.NewContext(ctx)
-	return ctx, chromedp.Do(ctx)
-})
-
-var closeBrowser = func() {}
-
-// path is where the browser is: CHROMIUM says so, or it is where Debian has it.
-func path() string {
-	if path := os.Getenv("CHROMIUM"); path != "" {
-		return path
-	}
-	return "/usr/bin/chromium"
+// A program is a browser that is started once, by the first test that wants it.
+type program struct {
+	start func() (context.Context, error)
+	close context.CancelFunc
 }
 
-// Run runs the tests, for a TestMain, and closes the browser if any of them has started it.
+var (
+	// shell is Chromium without what is around its pages: toolbar and tabs are made of pages too, and with them a test takes two
+	// and a half times the processor time.
+	shell = newProgram("CHROMIUM_SHELL", "/usr/bin/chromium-headless-shell")
+	// whole is all of it.
+	whole = newProgram("CHROMIUM", "/usr/bin/chromium")
+)
+
+// newProgram returns the browser that the environment variable names, or else the one at path, which is where Debian has it.
+func newProgram(variable, path string) *program {
+	p := &program{close: func() {}}
+	p.start = sync.OnceValues(func() (context.Context, error) {
+		if named := os.Getenv(variable); named != "" {
+			path = named
+		}
+		opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.ExecPath(path),
+			chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1, MAP *.example.com 127.0.0.1"))
+		ctx, _ := chromedp.NewExecAllocator(context.Background(), opts...)
+		ctx, p.close = chromedp.NewContext(ctx)
+		return ctx, chromedp.Do(ctx)
+	})
+	return p
+}
+
+// Run runs the tests, for a TestMain, and closes the browsers that they have started.
 func Run(m *testing.M) (code int) {
-	defer func() { closeBrowser() }()
+	defer func() {
+		shell.close()
+		whole.close()
+	}()
 	return m.Run()
 }
 
 // Profile is a browser of its own: tabs of one profile share cookies, as windows of one person do.
 type Profile struct {
-	id cdp.BrowserContextID
+	browser context.Context
+	id      cdp.BrowserContextID
 }
 
 // NewProfile returns a profile that is forgotten when the test ends.
 func NewProfile(t *testing.T) Profile {
 	t.Helper()
-	ctx, err := browser()
+	return newProfile(t, shell)
+}
+
+// NewWholeProfile is for what a browser does only with a window around its pages, such as to keep those alive that one leaves.
+func NewWholeProfile(t *testing.T) Profile {
+	t.Helper()
+	return newProfile(t, whole)
+}
+
+func newProfile(t *testing.T, browser *program) Profile {
+	t.Helper()
+	ctx, err := browser.start()
 	if err != nil {
 		t.Fatalf("start the browser: %v", err)
 	}
@@ -58,7 +84,7 @@ func NewProfile(t *testing.T) Profile {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := Profile{created.BrowserContextID}
+	p := Profile{ctx, created.BrowserContextID}
 	t.Cleanup(func() {
 		if _, err := chromedp.CallBrowser(ctx, target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: p.id}); err != nil {
 			t.Errorf("forget the profile: %v", err)

@@ -52,11 +52,7 @@ var (
 // Open opens a tab until the test ends. Paths given to Go are below base.
 func (p Profile) Open(t *testing.T, base string, l Look) *Tab {
 	t.Helper()
-	parent, err := browser()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := chromedp.NewContext(parent, chromedp.WithExistingBrowserContext(p.id))
+	ctx, cancel := chromedp.NewContext(p.browser, chromedp.WithExistingBrowserContext(p.id))
 	ctx, stop := context.WithTimeout(ctx, longest)
 	b := &Tab{t: t, ctx: ctx, base: base}
 	t.Cleanup(func() {
