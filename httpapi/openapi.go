@@ -24,15 +24,15 @@ func (a *api) config() huma.Config {
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"session": {Type: "apiKey", In: "cookie", Name: curfew.SecureCookie, Description: "The cookie of a session, as signing in sets it. Over plain HTTP its name is " + curfew.PlainCookie + "."},
-					"key":     {Type: "http", Scheme: "bearer", Description: "An API key, for scripts. It makes no session, and beside it the cookie counts for nothing."},
+					"sessionCookie": {Type: "apiKey", In: "cookie", Name: curfew.SecureCookie, Description: "The cookie of a session, as signing in sets it. Over plain HTTP its name is " + curfew.PlainCookie + "."},
+					"apiKey":        {Type: "http", Scheme: "bearer", Description: "An API key, for scripts. It makes no session, and beside it the cookie counts for nothing."},
 				},
 			},
 			Servers: []*huma.Server{{
 				URL:         "http://127.0.0.1:8080",
 				Description: "Where Curfew is. On a host of an app its path there is part of it: https://app.example.com/.curfew",
 			}},
-			Security: []map[string][]string{bySession, {"key": {}}},
+			Security: []map[string][]string{bySession, {"apiKey": {}}},
 			Tags: []*huma.Tag{
 				{Name: "session", Description: "Your own session"},
 				{Name: "sessions", Description: "Who is signed in"},
@@ -61,7 +61,7 @@ All times are RFC 3339 in UTC with milliseconds. Errors are problem documents (R
 docs/api.md says who may do what, and what may be repeated safely.`
 
 // bySession is the way in by a session.
-var bySession = map[string][]string{"session": {}}
+var bySession = map[string][]string{"sessionCookie": {}}
 
 // operation is what the document says of a route before its handler adds what it takes and answers.
 func operation(rt route) huma.Operation {
