@@ -3,9 +3,11 @@ package webhook
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -105,14 +107,8 @@ func (r *receiver) post(ctx context.Context, m message) error {
 	h.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
 	h.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
 	resp, err := r.client.Do(req)
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		if u.Timeout() {
-			return errors.New("it did not answer in time")
-		}
-		return u.Err // without the URL, whose query may hold a secret
-	}
 	if err != nil {
-		return err
+		return unanswered(err)
 	}
 	defer resp.Body.Close()
 	io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // so that the connection can be used again
@@ -120,6 +116,31 @@ func (r *receiver) post(ctx context.Context, m message) error {
 		return nil
 	}
 	return answered(resp)
+}
+
+// unanswered says why there is no answer, without the URL, whose query may hold a secret. What a receiver sends instead of HTTP stands in the
+// errors of package http, be it that secret or a megabyte; so only those are told that don't quote it.
+func unanswered(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		if u.Timeout() {
+			return errors.New("it did not answer in time")
+		}
+		err = u.Err
+	}
+	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return fmt.Errorf("%.200s", certificate.Error()) // which may quote many names
+	}
+	if network, ok := errors.AsType[*net.OpError](err); ok {
+		return network
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return errors.New("it closed the connection without an answer")
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return http.ErrSchemeMismatch
+	default:
+		return errors.New("its answer is not HTTP")
+	}
 }
 
 // answered sorts an answer, as Standard Webhooks have it: 410 means no more. What may be otherwise the next time is tried again.
@@ -130,10 +151,20 @@ func answered(resp *http.Response) *failure {
 	default:
 		f.refused = resp.StatusCode/100 == 4 && !f.gone
 	}
-	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && n > 0 {
-		f.after = time.Duration(min(n, 1<<20)) * time.Second
-	}
+	f.after = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	return f
+}
+
+// retryAfter reads how long to wait, which is in seconds or a date (RFC 9110, section 10.2.3); 0 if it is neither, or over.
+func retryAfter(text string, now time.Time) time.Duration {
+	if n, err := strconv.Atoi(text); err == nil {
+		return time.Duration(min(max(n, 0), 1<<20)) * time.Second
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	return max(at.Sub(now), 0)
 }
 
 // wait waits for a while, or until somebody calls wakeUp. It returns false once ctx has ended.
