@@ -30,6 +30,7 @@ type receiver struct {
 	mu     sync.Mutex
 	at     audit.Cursor
 	kept   audit.Cursor // as the store has it
+	want   time.Time    // when somebody last wanted it to be tried
 	status Status
 }
 
@@ -214,6 +215,18 @@ func (r *receiver) switchTo(off bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.at.Off = off
+}
+
+func (r *receiver) wanted(at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.want = at
+}
+
+func (r *receiver) wantedAt() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.want
 }
 
 func (r *receiver) unsaved() (audit.Cursor, bool) {

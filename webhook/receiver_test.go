@@ -11,6 +11,52 @@ import (
 	"time"
 )
 
+// TestOffForDays has an endpoint that was switched off for longer than messages wait. They are older than that when it is switched on, and still come.
+func TestOffForDays(t *testing.T) {
+	h := newHook(t)
+	h.answers(func(w http.ResponseWriter, n int) { w.WriteHeader(http.StatusGone) })
+	s := h.sender(h.endpoint("gone"))
+	h.run(s)
+	h.note(time.Now().Add(-usualPace.age-time.Hour), started("s1"), started("s2"))
+	h.until("it is off", func() bool { return h.status(s).Off })
+	h.answers(func(w http.ResponseWriter, n int) { // it needs a moment
+		if n == 1 {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	})
+	if err := s.Retry("gone"); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.have(2); got[0].Data.Session.ID != "s1" || got[1].Data.Session.ID != "s2" {
+		t.Errorf("%+v", got)
+	}
+	if st := h.status(s); st.Skipped != 0 {
+		t.Errorf("status %+v", st)
+	}
+}
+
+// TestRefusedWhileItComesBack has a receiver that is away and, while it starts, refuses what it later takes: what came before does not count as a refusal.
+func TestRefusedWhileItComesBack(t *testing.T) {
+	h := newHook(t)
+	h.answers(func(w http.ResponseWriter, n int) {
+		switch {
+		case n <= 2*usualPace.refusal:
+			w.WriteHeader(http.StatusBadGateway)
+		case n < 3*usualPace.refusal:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	})
+	s := h.sender(h.endpoint("starting"))
+	h.run(s)
+	h.note(time.Now(), started("s1"), started("s2"))
+	if got := h.have(2); got[0].Data.Session.ID != "s1" {
+		t.Errorf("%+v", got)
+	}
+	if st := h.status(s); st.Skipped != 0 {
+		t.Errorf("status %+v", st)
+	}
+}
+
 // TestReceiverWritesNoErrors has receivers that answer with what should be in no log: the query of the URL, and much of it.
 func TestReceiverWritesNoErrors(t *testing.T) {
 	for name, answer := range map[string]string{

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -172,14 +173,15 @@ func (s *Sender) save(ctx context.Context, r *receiver) {
 
 // deliver returns when the endpoint has taken the message, or the message was given up. The error is ctx's.
 func (s *Sender) deliver(ctx context.Context, r *receiver, m message) error {
-	for tries := 1; ; tries++ {
+	var n tries
+	for {
 		for r.cursor().Off {
 			if !r.await(ctx, nil) {
 				return ctx.Err()
 			}
-			tries = 1
+			n = tries{}
 		}
-		if s.isOld(m) && r.failing() {
+		if s.isOld(r, m) && r.failing() {
 			s.skip(r, m, "it is too old")
 			return nil
 		}
@@ -193,7 +195,8 @@ func (s *Sender) deliver(ctx context.Context, r *receiver, m message) error {
 			}
 			return nil
 		}
-		if s.gaveUp(ctx, r, m, tries, err) {
+		n.count(err)
+		if s.gaveUp(ctx, r, m, n, err) {
 			return nil
 		}
 		if !r.wait(ctx, time.Until(r.next())) {
@@ -202,22 +205,39 @@ func (s *Sender) deliver(ctx context.Context, r *receiver, m message) error {
 	}
 }
 
-func (s *Sender) isOld(m message) bool { return time.Since(m.at) > s.pace.age }
+// tries is how often a message was tried in vain.
+type tries struct {
+	all     int
+	refused int // of these the last ones, one after the other: a receiver that was away, and refuses while it starts, is given the time to
+}
+
+func (n *tries) count(err error) {
+	n.all++
+	n.refused++
+	if !failureOf(err).refused {
+		n.refused = 0
+	}
+}
+
+// isOld reports whether the message has waited for too long, also since somebody last wanted the endpoint to be tried.
+func (s *Sender) isOld(r *receiver, m message) bool {
+	return time.Since(m.at) > s.pace.age && time.Since(r.wantedAt()) > s.pace.age
+}
 
 // gaveUp decides what follows from a failure, and returns whether the message is given up.
-func (s *Sender) gaveUp(ctx context.Context, r *receiver, m message, tries int, err error) bool {
+func (s *Sender) gaveUp(ctx context.Context, r *receiver, m message, n tries, err error) bool {
 	f := failureOf(err)
 	switch {
 	case f.gone:
-		r.failed(err, tries, time.Time{})
+		r.failed(err, n.all, time.Time{})
 		r.switchTo(true)
 		s.Logger.Error("webhook: the endpoint wants no more messages, and is switched off", "endpoint", r.Name, "error", err)
-	case f.refused && tries >= s.pace.refusal, s.isOld(m):
-		r.failed(err, tries, time.Time{})
+	case n.refused >= s.pace.refusal, s.isOld(r, m):
+		r.failed(err, n.all, time.Time{})
 		s.skip(r, m, err.Error())
 		return true
 	default:
-		if r.failed(err, tries, time.Now().Add(s.backoff(tries, f.after))) {
+		if r.failed(err, n.all, time.Now().Add(s.backoff(cmp.Or(n.refused, n.all), f.after))) {
 			s.Logger.Warn("webhook: the endpoint does not take messages; they wait", "endpoint", r.Name, "error", err)
 		}
 	}
@@ -264,12 +284,14 @@ func (s *Sender) named(name string) (*receiver, error) {
 	return s.receivers[i], nil
 }
 
-// Retry tries the message that waits now, and switches the endpoint on if it was off. The error has CodeNotFound for a name that no endpoint has.
+// Retry tries the message that waits now, and switches the endpoint on if it was off. However old the messages are that wait, they have
+// as long as new ones from now on. The error has CodeNotFound for a name that no endpoint has.
 func (s *Sender) Retry(name string) error {
 	r, err := s.named(name)
 	if err != nil {
 		return err
 	}
+	r.wanted(time.Now())
 	r.switchTo(false)
 	r.wakeUp()
 	return nil
