@@ -28,10 +28,11 @@ lint:
 
 ## test: all tests, with the race detector; browser tests and fuzz seeds are among them
 test:
-	go test -race $(unwatched:%=-gcflags=%=-race=false) -timeout 30m ./...
+	GORACE=atexit_sleep_ms=0 go test -race $(unwatched:%=-gcflags=%=-race=false) -timeout 30m ./...
 
 # What the race detector does not watch: SQLite and the C library under it, which are C made into Go, and calculations on one
-# goroutine. None of it is ours, and watching it took two thirds of the tests' time.
+# goroutine. None of it is ours, and watching it took two thirds of the tests' time. Nor does it let each program wait a second at
+# its end for more races, when everything that the program started has ended.
 unwatched = modernc.org/sqlite/lib modernc.org/libc modernc.org/memory golang.org/x/crypto/argon2 github.com/andybalholm/brotli/... compress/flate
 
 ## nightly: what a night can try more often than each change can: 100,000 random sequences, power cuts, kills, others' sessions

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -76,15 +78,44 @@ type crasher struct {
 	signs []*sign
 }
 
-// newCrasher builds the program and adds its users.
+// A program is what people run, built once for all tests that kill it.
+type program struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+var killed program
+
+// bin returns where it is.
+func (p *program) bin(t *testing.T) string {
+	t.Helper()
+	p.once.Do(func() {
+		if p.dir, p.err = os.MkdirTemp("", "curfew"); p.err != nil {
+			return
+		}
+		if out, err := exec.Command("go", "build", "-o", p.dir, ".").CombinedOutput(); err != nil {
+			p.err = fmt.Errorf("build: %w\n%s", err, out)
+		}
+	})
+	if p.err != nil {
+		t.Fatal(p.err)
+	}
+	return filepath.Join(p.dir, "curfew")
+}
+
+// remove is for the end of all tests.
+func (p *program) remove() {
+	if p.dir != "" {
+		os.RemoveAll(p.dir)
+	}
+}
+
+// newCrasher adds the users.
 func newCrasher(t *testing.T) *crasher {
 	t.Helper()
-	dir := t.TempDir()
-	c := &crasher{t: t, bin: filepath.Join(dir, "curfew"), data: filepath.Join(dir, "data"), hook: newHookReceiver(t)}
+	c := &crasher{t: t, bin: killed.bin(t), data: filepath.Join(t.TempDir(), "data"), hook: newHookReceiver(t)}
 	c.config = c.hook.config()
-	if out, err := exec.Command("go", "build", "-o", c.bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
 	for _, name := range crashUsers {
 		cmd := exec.Command(c.bin, "user", "add", name, "--password-stdin", "--data", c.data)
 		cmd.Stdin = strings.NewReader(password)

@@ -24,7 +24,10 @@ func TestMain(m *testing.M) {
 
 type tests struct{ *testing.M }
 
-func (t tests) Run() int { return browsertest.Run(t.M) }
+func (t tests) Run() int {
+	defer killed.remove()
+	return browsertest.Run(t.M)
+}
 
 // TestScript runs the scripts in testdata/script, which read as a terminal does. Besides the usual commands they have
 //
@@ -40,6 +43,7 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PASSWORD", password)
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // or each command waits a second at its end for races to happen
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
