@@ -58,13 +58,12 @@ var addressLine = regexp.MustCompile(`Curfew is at (\S+)`)
 func readyScript(ts *testscript.TestScript, neg bool, args []string) { address(ts, args[0]) }
 
 func address(ts *testscript.TestScript, file string) string {
-	for range 200 {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if out, err := os.ReadFile(ts.MkAbs(file)); err == nil {
 			if m := addressLine.FindSubmatch(out); m != nil {
 				return string(m[1])
 			}
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	ts.Fatalf("the server is not ready")
 	return ""

@@ -305,10 +305,11 @@ func announce(ctx context.Context, out io.Writer, address string, h *house, setu
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "Curfew is at %s\n", address)
+	text := fmt.Sprintf("Curfew is at %s\n", address)
 	if empty {
-		fmt.Fprintf(out, "There is no account yet. Make the first one, within 15 minutes, at\n%s/setup?code=%s\n", address, setup.NewCode())
+		text += fmt.Sprintf("There is no account yet. Make the first one, within 15 minutes, at\n%s/setup?code=%s\n", address, setup.NewCode())
 	}
+	fmt.Fprint(out, text) // at once: who waits for the first line may look for the others
 	return nil
 }
 
