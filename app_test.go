@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/internal/browsertest"
@@ -37,7 +36,7 @@ func TestOwnAccounts(t *testing.T) {
 	b.Press("\r")
 	b.UntilPath("/")
 	b.UntilText("Hello, amara")
-	b.Until("the Logout dialog appears", "document.querySelector('curfew-guard')?.shadowRoot.querySelector('dialog[open]')", curfew.MinLifetime+15*time.Second)
+	b.Until("the Logout dialog appears", "document.querySelector('curfew-guard')?.shadowRoot.querySelector('dialog[open]')", curfew.MinLifetime+browsertest.Patience)
 	b.Press("\r")
 	b.Until("the dialog closes", "!document.querySelector('curfew-guard').shadowRoot.querySelector('dialog[open]')", browsertest.Patience)
 	page, err := sessions.List(t.Context(), curfew.Query{})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +21,7 @@ const (
 // untilIdle waits for the Logout dialog of a session of 30 s.
 func (b *tab) untilIdle() {
 	b.t.Helper()
-	b.Until("the Logout dialog appears", dialog, 45*time.Second)
+	b.Until("the Logout dialog appears", dialog, 30*time.Second+patience)
 }
 
 // TestIdle has a session of 30 seconds go idle, for real, in two tabs, and extends it in each way there is.
@@ -40,7 +41,6 @@ func TestIdle(t *testing.T) {
 	a.untilIdle()
 	b.Until("the other tab shows it too", dialog, patience)
 	checkDialog(t, a)
-	shootDialog(a)
 
 	// Enter, on the button that has the focus, extends in both tabs.
 	a.Press("\r")
@@ -60,6 +60,10 @@ func TestIdle(t *testing.T) {
 	a.Press("\x1b")
 	a.Until("the dialog closes", dialogGone, patience)
 }
+
+// spokenThrice is what is said of the time left. A busy browser may be late with it, and says then what is true. The first may have been
+// said before one listened.
+var spokenThrice = regexp.MustCompile(`^(\d\d seconds left\.)?(10|[6-9]) seconds left\.[1-5] seconds? left\.$`)
 
 // TestUnanswered leaves the Logout dialog unanswered: the session ends when the dialog said it would, in both tabs, and
 // what was being typed waits.
@@ -82,13 +86,13 @@ func TestUnanswered(t *testing.T) {
 	eval[bool](a, `(localStorage.clear(), new MutationObserver(() => localStorage.setItem('spoken', (localStorage.getItem('spoken') ?? '') +
 		`+dialog+`.querySelector('[aria-live=polite]').innerText)).observe(`+dialog+`.querySelector('[aria-live=polite]'), {childList: true}), true)`)
 	ends := eval[string](a, "fetch('/api/v1/session').then(r => r.json()).then(s => s.ends_at)")
-	a.Until("the sign-in page appears", "location.pathname === '/signin'", 40*time.Second)
+	a.Until("the sign-in page appears", "location.pathname === '/signin'", 30*time.Second+patience)
 	if late := time.Since(parseTime(t, ends)); late < 0 || late > patience {
 		t.Errorf("the sign-in page came %v after the end", late)
 	}
 	a.UntilText("Signed out after 30 seconds of inactivity")
 	a.Shoot("idle-signed-out")
-	if got := eval[string](a, "localStorage.getItem('spoken')"); !strings.HasSuffix(got, "10 seconds left.5 seconds left.") || strings.Count(got, "left") > 3 {
+	if got := eval[string](a, "localStorage.getItem('spoken')"); !spokenThrice.MatchString(got) {
 		t.Errorf("spoken was %q, want no more than 30, 10 and 5 seconds", got)
 	}
 	b.UntilPath("/signin")
@@ -134,19 +138,28 @@ func checkDialog(t *testing.T, b *tab) {
 	if got := eval[string](b, focused); got != "Extend Session" {
 		t.Errorf("after Tab twice the focus is on %q", got)
 	}
-	b.Axe("the Logout dialog")
 }
 
-// shootDialog takes its picture in all looks.
-func shootDialog(b *tab) {
-	b.t.Helper()
+// TestLogoutDialogLooks checks the dialog in every look, each in a session of its own, for it is open for 30 seconds only.
+func TestLogoutDialogLooks(t *testing.T) {
+	t.Parallel()
+	s := serveHouse(t)
+	s.addUser("ines", "--role", "admin", "--lifetime", "30")
 	for _, l := range looks {
-		b.Resize(l)
-		b.Fits("the Logout dialog " + l.Name)
-		b.Axe("the Logout dialog " + l.Name)
-		b.Shoot(l.Name + "-logout")
+		t.Run(l.Name, func(t *testing.T) {
+			t.Parallel()
+			b := newProfile(t).open(t, s.base, l)
+			b.signIn("ines")
+			b.Go("/history?q=nothing")
+			b.UntilPath("/history")
+			b.LoadAxe()
+			b.untilIdle()
+			b.look(l, "logout")
+			if !eval[bool](b, "!!"+dialog) {
+				t.Error("the Logout dialog is no longer there")
+			}
+		})
 	}
-	b.Resize(desktop)
 }
 
 func parseTime(t *testing.T, s string) time.Time {
@@ -213,7 +226,7 @@ func TestIdleWithoutFetchMetadata(t *testing.T) {
 	b.Press("\r")
 	a.Until("the dialog closes", dialogGone, patience)
 	a.untilIdle()
-	a.Until("the sign-in page appears", "location.pathname === '/signin'", 40*time.Second)
+	a.Until("the sign-in page appears", "location.pathname === '/signin'", 30*time.Second+patience)
 	a.UntilText("Signed out after 30 seconds of inactivity")
 }
 

@@ -126,12 +126,18 @@ func (b *Tab) Shoot(name string) {
 	}
 }
 
+// LoadAxe loads what Axe needs into the page, if it is not there yet: it takes long, and what is on the page may not wait.
+func (b *Tab) LoadAxe() {
+	b.t.Helper()
+	if !Eval[bool](b, "'axe' in window") {
+		b.Do(chromedp.Evaluate[chromedp.Void](axe.Source))
+	}
+}
+
 // Axe fails the test for each thing in the page that keeps people out.
 func (b *Tab) Axe(what string) {
 	b.t.Helper()
-	if !Eval[bool](b, "'axe' in window") { // the page is another one than the last time
-		b.Do(chromedp.Evaluate[chromedp.Void](axe.Source))
-	}
+	b.LoadAxe()
 	found := Eval[string](b, `axe.run(document, {runOnly: ['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa','best-practice']})
 		.then(r => JSON.stringify(r.violations.map(v => v.id + ': ' + v.help + ' — ' + v.nodes.map(n => n.target.join(' ')).join(', '))))`)
 	var violations []string
