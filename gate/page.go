@@ -15,7 +15,7 @@ func isPage(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate"
 	}
-	return takesHTML(r.Header) && !byScript(r.Header)
+	return takes(r.Header, "text/html") && !byScript(r.Header)
 }
 
 // scriptHeaders are what jQuery and others, htmx, pjax, Turbo and Unpoly send along.
@@ -30,10 +30,11 @@ func byScript(h http.Header) bool {
 	return false
 }
 
-func takesHTML(h http.Header) bool {
+// takes reports whether the media type is among those that the request takes by name.
+func takes(h http.Header, mediaType string) bool {
 	for item := range items(h, "Accept") {
 		kind, q := quality(item)
-		if strings.EqualFold(kind, "text/html") {
+		if strings.EqualFold(kind, mediaType) {
 			return q > 0
 		}
 	}

@@ -47,10 +47,9 @@ func (s *streams) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// asksForStream reports whether the request is as browsers make it for an EventSource.
+// asksForStream reports whether the request takes an event stream by name, as browsers' EventSource and what stands in for it do.
 func asksForStream(r *http.Request) bool {
-	accept := r.Header["Accept"]
-	return r.Method == http.MethodGet && len(accept) == 1 && accept[0] == "text/event-stream" && r.Body == nil && r.Header["Upgrade"] == nil
+	return r.Method == http.MethodGet && r.Body == nil && r.Header["Upgrade"] == nil && takes(r.Header, "text/event-stream")
 }
 
 // send sends the request on a connection of its own, and returns the answer as soon as its header is there.

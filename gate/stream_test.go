@@ -25,6 +25,25 @@ func (f *front) askStream(path string) *http.Request {
 	return r
 }
 
+// TestAsksForStream has scripts ask for event streams beside EventSource, whose streams shall cost as little, and others not.
+func TestAsksForStream(t *testing.T) {
+	for accept, want := range map[string]bool{
+		"text/event-stream": true, "Text/Event-Stream": true, "text/event-stream, */*": true, "application/json,text/event-stream;q=0.9": true,
+		"": false, "*/*": false, "text/html": false, "text/event-stream;q=0": false, "text/event-streams": false,
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Body = nil
+		r.Header.Set("Accept", accept)
+		if got := asksForStream(r); got != want {
+			t.Errorf("Accept: %s: %v", accept, got)
+		}
+		r.Header.Set("Upgrade", "websocket")
+		if asksForStream(r) {
+			t.Errorf("Accept: %s: a WebSocket", accept)
+		}
+	}
+}
+
 func TestEventStream(t *testing.T) {
 	next := make(chan int)
 	f := newFront(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
