@@ -1,11 +1,28 @@
 package gate
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/curfewhq/curfew"
 )
+
+// CheckConsoleHost returns an error of curfew.CodeInvalid unless the host can be Options.ConsoleHost: it is written as apps' hosts are, and
+// has no app. "" can be.
+func CheckConsoleHost(host string, apps []App) error {
+	if host == "" {
+		return nil
+	}
+	if err := CheckHost(host); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(apps, func(a App) bool { return a.Host == host }) {
+		return invalid("host", fmt.Sprintf("%s has an app; give the console a host of its own", host))
+	}
+	return nil
+}
 
 // IsConsole reports whether the host, with a port or without, is Options.ConsoleHost.
 func (g *Gate) IsConsole(host string) bool {

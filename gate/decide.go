@@ -3,7 +3,6 @@ package gate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -56,17 +55,12 @@ func New(opt Options) (*Gate, error) {
 	if err := CheckApps(opt.Apps); err != nil {
 		return nil, err
 	}
-	if opt.ConsoleHost != "" {
-		if err := CheckHost(opt.ConsoleHost); err != nil {
-			return nil, err
-		}
+	if err := CheckConsoleHost(opt.ConsoleHost, opt.Apps); err != nil {
+		return nil, err
 	}
 	g := &Gate{Options: opt, home: home, apps: map[string]*App{}}
 	for i := range opt.Apps {
 		g.apps[opt.Apps[i].Host] = &opt.Apps[i]
-	}
-	if opt.ConsoleHost != "" && g.apps[opt.ConsoleHost] != nil {
-		return nil, invalid("host", fmt.Sprintf("%q has an app, so it can't be the console's host", opt.ConsoleHost))
 	}
 	return g, nil
 }

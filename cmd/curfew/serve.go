@@ -181,8 +181,8 @@ func (c serveCmd) withFile() (_ serveCmd, apps []gate.App, hooks []webhook.Endpo
 	if err := gate.CheckApps(apps); err != nil {
 		return c, nil, nil, usage("--upstream: " + err.Error())
 	}
-	if slices.ContainsFunc(apps, func(a gate.App) bool { return a.Host != "" && a.Host == string(c.ConsoleHost) }) {
-		return c, nil, nil, usage(fmt.Sprintf("--console-host: %s has an app; give the console a host of its own", c.ConsoleHost))
+	if err := gate.CheckConsoleHost(string(c.ConsoleHost), apps); err != nil {
+		return c, nil, nil, usage("--console-host: " + err.Error())
 	}
 	if c.ForwardAuth && !slices.ContainsFunc(apps, func(a gate.App) bool { return a.Upstream == nil || a.Host == "" }) {
 		apps = append(apps, gate.App{}) // proxies may ask for any host
