@@ -38,9 +38,9 @@ type Options struct {
 // Gate stands in front of apps. Its methods may be called from many goroutines.
 type Gate struct {
 	Options
-	home string          // where who is signed in finds their sessions, if that is Curfew's own
-	apps map[string]*App // by host; "" has the hosts that no other has
-	open []*openings     // of each proxy
+	signOut string          // where who is signed in signs out, on each host, if that is Curfew's own
+	apps    map[string]*App // by host; "" has the hosts that no other has
+	open    []*openings     // of each proxy
 }
 
 // New returns a gate, or an error of curfew.CodeInvalid if an app or a rule is wrong.
@@ -48,9 +48,9 @@ func New(opt Options) (*Gate, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	home := ""
+	signOut := ""
 	if opt.SignIn == "" {
-		opt.SignIn, home = mount.Base+"/signin", mount.Base+"/"
+		opt.SignIn, signOut = mount.Base+"/signin", mount.Base+"/signout"
 	}
 	if err := CheckApps(opt.Apps); err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func New(opt Options) (*Gate, error) {
 	if err := CheckConsoleHost(opt.ConsoleHost, opt.Apps); err != nil {
 		return nil, err
 	}
-	g := &Gate{Options: opt, home: home, apps: map[string]*App{}}
+	g := &Gate{Options: opt, signOut: signOut, apps: map[string]*App{}}
 	for i := range opt.Apps {
 		g.apps[opt.Apps[i].Host] = &opt.Apps[i]
 	}

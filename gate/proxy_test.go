@@ -499,7 +499,7 @@ func TestWhoIsRefused(t *testing.T) {
 	r.Header.Set("Accept", "text/html")
 	resp := f.do(r)
 	page := readAll(t, resp)
-	for _, want := range []string{"signed in as <b>amara&#39;s full name (amara)</b>", "403", `<a href="/.curfew/" target="_top">`} {
+	for _, want := range []string{"signed in as <b>amara&#39;s full name (amara)</b>", "403", `<form method="post" action="/.curfew/signout" target="_top">`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}
@@ -516,7 +516,7 @@ func TestWhoIsRefused(t *testing.T) {
 	}
 	w := httptest.NewRecorder()
 	refusePage(w, (&proxy{Gate: elsewhere}).newRefusal(http.StatusForbidden, errDenied, "h", curfew.User{Name: "mia"}))
-	if page := w.Body.String(); !strings.Contains(page, "signed in as <b>mia</b>") || strings.Contains(page, "href") {
+	if page := w.Body.String(); !strings.Contains(page, "signed in as <b>mia</b>") || strings.Contains(page, "action=") {
 		t.Errorf("where Curfew has no pages, one leads to them:\n%s", page)
 	}
 }
@@ -542,7 +542,7 @@ func TestUpstreamIsDown(t *testing.T) {
 	resp = f.do(r)
 	page := readAll(t, resp)
 	if resp.StatusCode != http.StatusBadGateway || !strings.HasPrefix(page, "<!doctype html>") || strings.Contains(page, address) ||
-		!strings.Contains(page, "<b>app.example.com</b>") || !strings.Contains(page, "Load this page again") {
+		!strings.Contains(page, "<b>app.example.com</b>") || !strings.Contains(page, `<a href="">Try again</a>`) {
 		t.Errorf("a page: %d %s", resp.StatusCode, page)
 	}
 }
@@ -569,6 +569,16 @@ func TestStoreIsDownInTheProxy(t *testing.T) {
 	resp := f.do(f.request(http.MethodGet, "/", nil, token))
 	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" || reached > 0 {
 		t.Errorf("%d, %v, reached %d", resp.StatusCode, resp.Header, reached)
+	}
+	r := f.request(http.MethodGet, "/", nil, token)
+	r.Header.Set("Accept", "text/html")
+	resp = f.do(r)
+	page := readAll(t, resp)
+	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(page, "Nobody is signed out") || !strings.Contains(page, `<a href="">Try again</a>`) {
+		t.Errorf("a page: %d %s", resp.StatusCode, page)
+	}
+	if resp.Header.Get("Refresh") != "" || strings.Contains(page, "http-equiv") {
+		t.Errorf("the page loads itself again: %v %s", resp.Header, page)
 	}
 }
 

@@ -64,7 +64,7 @@ type refusal struct {
 	App     string      // the host that was asked for
 	User    curfew.User // who asks; without a name, nobody who is known
 	SignIn  string      // leads who is signed out to the sign-in page
-	Home    string      // leads who is signed in to their sessions; empty if nobody knows where those are
+	SignOut string      // signs out who is signed in; empty if nobody knows where that is
 }
 
 // headings say to people what a status is called among programs.
@@ -79,7 +79,7 @@ var headings = map[int]string{
 func (g *Gate) newRefusal(status int, err error, host string, user curfew.User) refusal {
 	return refusal{
 		problem: newProblem(status, err), Heading: cmp.Or(headings[status], http.StatusText(status)),
-		App: host, User: user, Home: g.home,
+		App: host, User: user, SignOut: g.signOut,
 	}
 }
 
@@ -122,20 +122,21 @@ body { display: grid; min-height: 100vh; margin: 0; place-items: center; }
 main { box-sizing: border-box; width: min(400px, 100vw - 32px); padding: 28px; overflow-wrap: anywhere; border: 1px solid light-dark(#dfdfe4, #292a31); border-radius: 18px; background: light-dark(#fff, #15161c); }
 h1 { margin: 0 0 4px; font-size: 20px; font-weight: 600; }
 p { margin: 0; color: light-dark(#5a5a63, #a9a9b2); }
-p + p { margin-top: 16px; }
+p + p, form { margin-top: 16px; }
 b { font-weight: 600; color: light-dark(#1a1a23, #f0f0f3); }
 a { color: light-dark(#4330c4, #a9a9ff); }
+button { padding: 7px 14px; font: inherit; font-weight: 500; color: inherit; background: none; border: 1px solid light-dark(#85858d, #73737d); border-radius: 10px; cursor: pointer; }
 @media (max-width: 320px), (max-height: 240px) {
   html { font-size: 14px; }
   main { width: 100%; min-height: 100vh; padding: 16px; border: 0; border-radius: 0; }
   h1 { font-size: 17px; }
-  p + p { margin-top: 8px; }
+  p + p, form { margin-top: 8px; }
 }
 `
 
 var problemPolicy = func() string {
 	hash := sha256.Sum256([]byte(problemStyle))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'; base-uri 'none'; form-action 'none'"
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'; base-uri 'none'; form-action 'self'"
 }()
 
 var problemPage = template.Must(template.New("problem").Parse(`<!doctype html>
@@ -149,10 +150,16 @@ var problemPage = template.Must(template.New("problem").Parse(`<!doctype html>
 <h1>{{.Heading}}</h1>
 {{- if eq .Status 403}}
 <p>{{.Status}}: {{.Detail}}.{{with .User.Name}} You are signed in as <b>{{with $.User.FullName}}{{.}} ({{$.User.Name}}){{else}}{{.}}{{end}}</b>.{{end}}</p>
-<p>Whoever runs Curfew here can allow it.{{with .Home}} To sign in as somebody else, sign out first on the page of <a href="{{.}}" target="_top">your sessions</a>.{{end}}</p>
+<p>Whoever runs Curfew here can allow it.{{with .SignOut}} Or sign out, and in as somebody else.{{end}}</p>
+{{- with .SignOut}}
+<form method="post" action="{{.}}" target="_top"><button>Sign out</button></form>
+{{- end}}
 {{- else if or (eq .Status 502) (eq .Status 504)}}
 <p>{{.Status}}: nothing comes from the app behind <b>{{.App}}</b>. It may be starting, or down.{{if .User.Name}} Your session goes on.{{end}}</p>
-<p>Load this page again in a moment. If that does not help, tell whoever runs the app; Curfew’s log says what is wrong.</p>
+<p><a href="">Try again</a> in a moment. If that does not help, tell whoever runs the app; Curfew’s log says what is wrong.</p>
+{{- else if eq .Status 503}}
+<p>{{.Status}}: Curfew can’t tell at the moment who may pass, so nobody may. Nobody is signed out by that.</p>
+<p><a href="">Try again</a> in a few seconds. If that does not help, tell whoever runs Curfew here; its log says what is wrong.</p>
 {{- else}}
 <p>{{.Status}}: {{.Detail}}.</p>
 {{- if eq .Status 401}}
