@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
 )
 
 // ownCookie begins the names of all of Curfew's cookies: the session's has this name, the others go on with a hyphen.
@@ -22,6 +23,13 @@ func hideCookies(h http.Header) {
 		delete(h, "Cookie")
 	case len(lines) > 1 || left != lines[0]:
 		h["Cookie"] = []string{left}
+	}
+}
+
+// hideKey takes an API key of Curfew's out of a request for an app, to which somebody has sent it by mistake. Other credentials are the app's.
+func hideKey(r *http.Request) {
+	if _, given := account.KeyOf(r); given {
+		delete(r.Header, "Authorization")
 	}
 }
 

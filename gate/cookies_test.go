@@ -1,9 +1,13 @@
 package gate
 
 import (
+	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/curfewhq/curfew"
 )
 
 func TestAppCookies(t *testing.T) {
@@ -99,6 +103,28 @@ func TestSetsOwnCookie(t *testing.T) {
 	} {
 		if got := setsOwnCookie(line); got != want {
 			t.Errorf("%q: %v", line, got)
+		}
+	}
+}
+
+// TestKeyReachesNoApp sends API keys to an app that lets anybody in.
+func TestKeyReachesNoApp(t *testing.T) {
+	f := newFront(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%q", r.Header["Authorization"])
+	}), frontOptions{app: App{Rules: []Rule{{Path: "/", Access: Access{Public: true}}}}})
+	for sent, want := range map[string]string{
+		"Bearer curfew_key_abc": `[]`, "bearer  curfew_key_abc": `[]`, "Bearer abc": `["Bearer abc"]`, "Basic YTpi": `["Basic YTpi"]`,
+	} {
+		r := f.request("GET", "/", nil, curfew.Token{})
+		r.Header.Set("Authorization", sent)
+		res, err := f.client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != 200 || string(got) != want {
+			t.Errorf("%s: the app gets %s, status %d, %v", sent, got, res.StatusCode, err)
 		}
 	}
 }

@@ -92,6 +92,7 @@ func (q *passage) rewrite(in, out *http.Request) {
 	setIdentity(h, &q.decision)
 	setForwarded(h, curfew.OriginOf(in))
 	hideCookies(h)
+	hideKey(out)
 }
 
 // answer takes out of the app's answer what it must not say.
