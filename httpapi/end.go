@@ -30,6 +30,9 @@ type repeatable struct {
 
 // endSessions ends all that are asked for, or none if it returns an error.
 func (a *api) endSessions(c *call, p repeatable, req End) (EndResult, error) {
+	if req.DryRun {
+		p.Key = "" // it has no effect, and its answer is long
+	}
 	return once(a, c, p, req, func() (EndResult, error) {
 		t, err := a.target(c, req)
 		if err == nil && req.Expect != nil {

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	repeatsKept = time.Hour
-	maxRepeats  = 1000
+	repeatsKept   = time.Hour
+	maxRepeats    = 1000   // of one account, so that nobody uses up those of others
+	maxAllRepeats = 50_000 // some 30 MB
 )
 
 // repeats are the answers to calls that must have no second effect when they are repeated, by what the client calls them. They are in
@@ -22,7 +23,8 @@ const (
 type repeats struct {
 	mu     sync.Mutex
 	secret []byte // what a body is compared by is of no use elsewhere, for it may hold a password
-	first  map[string]*repeat
+	first  map[curfew.UserID]map[string]*repeat
+	all    int
 }
 
 // repeat is a call that was made.
@@ -45,14 +47,14 @@ func once[T any](a *api, c *call, p repeatable, body any, f func() (T, error)) (
 	if p.Key == "" {
 		return f()
 	}
-	name := fmt.Sprintf("%s\x00%s\x00%s %s\x00%s", c.account.ID, c.caller.name, c.Method, c.URL.Path, p.Key)
+	name := fmt.Sprintf("%s\x00%s %s\x00%s", c.caller.name, c.Method, c.URL.Path, p.Key)
 	for {
-		earlier, mine, err := a.repeats.enter(name, body, a.Sessions.Now())
+		earlier, mine, err := a.repeats.enter(c.account.ID, name, body, a.Sessions.Now())
 		if err != nil {
 			return zero, err
 		}
 		if mine {
-			return perform(a, name, earlier, f)
+			return perform(a, c.account.ID, name, earlier, f)
 		}
 		select {
 		case <-earlier.done:
@@ -66,9 +68,9 @@ func once[T any](a *api, c *call, p repeatable, body any, f func() (T, error)) (
 }
 
 // perform makes the call, and keeps its answer.
-func perform[T any](a *api, name string, r *repeat, f func() (T, error)) (answer T, err error) {
+func perform[T any](a *api, owner curfew.UserID, name string, r *repeat, f func() (T, error)) (answer T, err error) {
 	var kept any
-	defer func() { a.repeats.leave(name, r, kept) }() // after a panic, too
+	defer func() { a.repeats.leave(owner, name, r, kept) }() // after a panic, too
 	if answer, err = f(); err == nil {
 		kept = answer
 	}
@@ -76,47 +78,76 @@ func perform[T any](a *api, name string, r *repeat, f func() (T, error)) (answer
 }
 
 // enter returns the call that was made under the name, or a new one, which is mine to make.
-func (rs *repeats) enter(name string, body any, now time.Time) (r *repeat, mine bool, err error) {
+func (rs *repeats) enter(owner curfew.UserID, name string, body any, now time.Time) (r *repeat, mine bool, err error) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	rs.forget(now)
+	if rs.first == nil {
+		rs.first, rs.secret = map[curfew.UserID]map[string]*repeat{}, []byte(rand.Text())
+	}
 	sum, err := rs.sum(body)
 	if err != nil {
 		return nil, false, err
 	}
-	if r, ok := rs.first[name]; ok {
+	if r, ok := rs.first[owner][name]; ok && !r.isOver(now) {
 		if r.body != sum {
 			return nil, false, errOtherCall
 		}
 		return r, false, nil
+	} else if ok {
+		rs.drop(owner, name)
 	}
-	if len(rs.first) >= maxRepeats {
+	if !rs.hasRoom(owner, now) {
 		return nil, false, errTooMany
 	}
 	r = &repeat{body: sum, at: now, done: make(chan struct{})}
-	rs.first[name] = r
+	if rs.first[owner] == nil {
+		rs.first[owner] = map[string]*repeat{}
+	}
+	rs.first[owner][name] = r
+	rs.all++
 	return r, true, nil
 }
 
+// isOver reports whether the call was made long ago.
+func (r *repeat) isOver(now time.Time) bool { return r.answer != nil && now.Sub(r.at) >= repeatsKept }
+
+// hasRoom forgets calls that were made long ago, if that makes the room for another.
+func (rs *repeats) hasRoom(owner curfew.UserID, now time.Time) bool {
+	if len(rs.first[owner]) >= maxRepeats {
+		rs.forget(owner, now)
+	}
+	if rs.all >= maxAllRepeats {
+		for one := range rs.first {
+			rs.forget(one, now)
+		}
+	}
+	return len(rs.first[owner]) < maxRepeats && rs.all < maxAllRepeats
+}
+
 // leave lets those who wait see how it went.
-func (rs *repeats) leave(name string, r *repeat, answer any) {
+func (rs *repeats) leave(owner curfew.UserID, name string, r *repeat, answer any) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if r.answer = answer; answer == nil {
-		delete(rs.first, name)
+		rs.drop(owner, name)
 	}
 	close(r.done)
 }
 
-// forget forgets calls that were made long ago.
-func (rs *repeats) forget(now time.Time) {
-	if rs.first == nil {
-		rs.first, rs.secret = map[string]*repeat{}, []byte(rand.Text())
-	}
-	for name, r := range rs.first {
-		if r.answer != nil && now.Sub(r.at) >= repeatsKept {
-			delete(rs.first, name)
+func (rs *repeats) forget(owner curfew.UserID, now time.Time) {
+	for name, r := range rs.first[owner] {
+		if r.isOver(now) {
+			rs.drop(owner, name)
 		}
+	}
+}
+
+func (rs *repeats) drop(owner curfew.UserID, name string) {
+	own := rs.first[owner]
+	delete(own, name)
+	rs.all--
+	if len(own) == 0 {
+		delete(rs.first, owner)
 	}
 }
 

@@ -247,7 +247,7 @@ func TestRepeatsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		end := func(key string) int {
-			status, _ := k.repeat(token, "/api/v1/sessions/end", `{"others":true,"dry_run":true}`, key)
+			status, _ := k.repeat(token, "/api/v1/sessions/end", `{"others":true}`, key)
 			return status
 		}
 		for i := range 1000 {
