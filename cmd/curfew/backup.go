@@ -52,7 +52,7 @@ func (c backupCmd) Run(ctx context.Context, std streams) error {
 	if err := c.publish(part, to); err != nil {
 		return err
 	}
-	if err := c.prune(folder); err != nil {
+	if err := c.prune(folder, filepath.Base(to)); err != nil {
 		return err
 	}
 	return printBackup(std.out, to)
@@ -134,8 +134,8 @@ func syncFolder(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// prune deletes the oldest backups of a folder. Their names are in the order of time.
-func (c backupCmd) prune(folder string) error {
+// prune deletes the oldest backups of a folder. Their names are in the order of time, but the new one stays even if a clock was wrong.
+func (c backupCmd) prune(folder, made string) error {
 	if c.Keep == 0 {
 		return nil
 	}
@@ -143,8 +143,9 @@ func (c backupCmd) prune(folder string) error {
 	if err != nil {
 		return err
 	}
+	files = slices.DeleteFunc(files, func(name string) bool { return name == made })
 	slices.Sort(files)
-	for _, old := range files[:max(0, len(files)-c.Keep)] {
+	for _, old := range files[:max(0, len(files)-(c.Keep-1))] {
 		if err := os.Remove(filepath.Join(folder, old)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
