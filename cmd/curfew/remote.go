@@ -132,8 +132,8 @@ func isLoopback(host string) bool {
 // keyVariable is where a key may be. It is no flag: arguments can be seen by everybody on the machine.
 const keyVariable = "CURFEW_KEY"
 
-// maxKey is how many bytes a key may have, and more.
-const maxKey = 1024
+// maxPrivate is how many bytes a file with keys may have: more than enough, unless it is another file.
+const maxPrivate = 1024
 
 // key returns the API key.
 func (f serverFlags) key() (string, error) {
@@ -168,7 +168,10 @@ func readPrivate(file string) (string, error) {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return "", fmt.Errorf("others may read %s (its mode is %04o); run: chmod 600 %s", file, mode, file)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxKey))
+	text, err := io.ReadAll(io.LimitReader(f, maxPrivate+1))
+	if err == nil && len(text) > maxPrivate {
+		err = fmt.Errorf("%s has more than %d bytes", file, maxPrivate) // a part of a secret would be another secret
+	}
 	return string(text), err
 }
 

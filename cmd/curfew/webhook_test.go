@@ -220,7 +220,8 @@ func (c *client) until(what, path string, texts ...string) {
 // TestWebhookMistakes makes each mistake there is: the message names file, line and key, and never a secret.
 func TestWebhookMistakes(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"good": hookSecret, "two": hookSecret + "\n" + hookSecret, "short": "whsec_c2hvcnQ=", "empty": "\n", "open": hookSecret} {
+	for name, text := range map[string]string{"good": hookSecret, "two": hookSecret + "\n" + hookSecret, "short": "whsec_c2hvcnQ=", "empty": "\n", "open": hookSecret,
+		"many": strings.Repeat("whsec_"+strings.Repeat("A", 86)+"==\n", 12)} {
 		writeFile(t, filepath.Join(dir, name), text, 0o600)
 	}
 	if err := os.Chmod(filepath.Join(dir, "open"), 0o644); err != nil {
@@ -240,6 +241,7 @@ func TestWebhookMistakes(t *testing.T) {
 		begin + "secret_file = \"short\"\n":               ":3: webhook[0].secret_file: ",
 		begin + "secret_file = \"empty\"\n":               ":3: webhook[0].secret_file: ",
 		begin + "secret_file = \"open\"\n":                ":3: webhook[0].secret_file: others may read",
+		begin + "secret_file = \"many\"\n":                ":3: webhook[0].secret_file: ",
 		begin + "types = [\"session.over\"]\n" + secret:   ":3: webhook[0].types: \"session.over\" is not a type",
 		begin + "secret = \"x\"\n":                        ":3: webhook.secret: is not a key",
 	} {
