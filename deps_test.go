@@ -40,7 +40,7 @@ var (
 	shown = map[string][]string{".": {"gate", "httpapi"}}
 
 	// onlyTests is in no program.
-	onlyTests = []string{module + "/storetest", module + "/internal/axe", module + "/internal/browsertest"}
+	onlyTests = []string{module + "/storetest", module + "/internal/axe", module + "/internal/browsertest", module + "/internal/tracetest"}
 )
 
 func TestArrows(t *testing.T) {

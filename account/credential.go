@@ -19,7 +19,7 @@ func (s *Service) SetPassword(ctx context.Context, by curfew.Actor, id curfew.Us
 	if err := s.replacePassword(ctx, by, acc, password); err != nil {
 		return err
 	}
-	s.log.Info("password set", "user", acc.Name, "by", by.Name)
+	s.log.InfoContext(ctx, "password set", "user", acc.Name, "by", by.Name)
 	_, err = s.end(ctx, curfew.Selection{User: id, Except: by.Session}, curfew.ReasonPasswordChanged, by)
 	return behind(errors.Join(err, s.forget(ctx, acc.Name)))
 }
@@ -43,7 +43,7 @@ func (s *Service) ChangePassword(ctx context.Context, by curfew.Actor, d Device,
 	if err := s.replacePassword(ctx, by, acc, password); err != nil {
 		return 0, err
 	}
-	s.log.Info("password changed", "user", acc.Name, "session", by.Session)
+	s.log.InfoContext(ctx, "password changed", "user", acc.Name, "session", by.Session)
 	n := 0
 	if endOthers {
 		n, err = s.end(ctx, curfew.Selection{User: by.User, Except: by.Session}, curfew.ReasonPasswordChanged, by)

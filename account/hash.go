@@ -122,6 +122,7 @@ type hasher struct {
 	places  chan struct{} // held by who hashes or waits
 	running chan struct{} // held by who hashes
 	derive  func(password string, salt []byte, c Cost, length int) []byte
+	observe func(context.Context, string) (context.Context, func(error))
 }
 
 func newHasher(c Cost) *hasher {
@@ -134,6 +135,7 @@ func newHasher(c Cost) *hasher {
 		places:  make(chan struct{}, atOnce+maxWaiting),
 		running: make(chan struct{}, atOnce),
 		derive:  argon2id,
+		observe: unobserved,
 	}
 }
 
@@ -172,10 +174,12 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	return passwordHash{h.cost, salt, key}.String(), nil
 }
 
-func (h *hasher) compute(ctx context.Context, password string, salt []byte, c Cost, length int) ([]byte, error) {
+func (h *hasher) compute(ctx context.Context, password string, salt []byte, c Cost, length int) (_ []byte, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	ctx, done := h.observe(ctx, StepHash)
+	defer func() { done(err) }()
 	select {
 	case h.running <- struct{}{}:
 	case <-ctx.Done():

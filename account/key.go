@@ -81,7 +81,7 @@ func (s *Service) CreateKey(ctx context.Context, by curfew.Actor, owner curfew.U
 	if err := s.store.InsertKey(ctx, now, StoredKey{key, secret.Hash()}, MaxKeys, noteOfKey(audit.KeyCreated, by, acc, key)); err != nil {
 		return Key{}, KeySecret{}, storeError("create API key", err)
 	}
-	s.log.Info("API key created", "user", acc.Name, "key", key.ID, "role", key.Role, "expires", key.ExpiresAt, "by", by.Name)
+	s.log.InfoContext(ctx, "API key created", "user", acc.Name, "key", key.ID, "role", key.Role, "expires", key.ExpiresAt, "by", by.Name)
 	return key, secret, nil
 }
 
@@ -194,7 +194,7 @@ func (s *Service) revoke(ctx context.Context, by curfew.Actor, key Key) error {
 	if err != nil {
 		return storeError("revoke API key", err)
 	}
-	s.log.Info("API key revoked", "user", owner.Name, "key", key.ID, "by", by.Name)
+	s.log.InfoContext(ctx, "API key revoked", "user", owner.Name, "key", key.ID, "by", by.Name)
 	return nil
 }
 

@@ -59,7 +59,7 @@ func (s *Service) refused(ctx context.Context, event audit.Event, name, origin s
 	if acc, err := s.store.FindAccount(ctx, "", name); err == nil {
 		user, note.User = acc.Name, party(acc.Account)
 	}
-	s.log.Warn("sign-in refused", "user", user, "origin", origin, "code", curfew.ErrorCode(err))
+	s.log.WarnContext(ctx, "sign-in refused", "user", user, "origin", origin, "code", curfew.ErrorCode(err))
 	s.noteRefusal(ctx, note, err)
 }
 

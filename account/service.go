@@ -19,9 +19,16 @@ type Options struct {
 	Logger *slog.Logger
 	// PasswordCost makes hashing cheap where tests sign in a lot; leave it zero everywhere else.
 	PasswordCost Cost
-	// SignedIn, if it is set, is told how long each SignIn took, and its error.
-	SignedIn func(took time.Duration, err error)
+	// Observe, if it is set, is told that a step begins, StepSignIn or StepHash. It returns the context in which the step is done, and
+	// what is called with its error when it is over. It is called from many goroutines.
+	Observe func(ctx context.Context, step string) (context.Context, func(error))
 }
+
+// The steps that Options.Observe is told of.
+const (
+	StepSignIn = "sign-in"       // all of SignIn
+	StepHash   = "hash-password" // with the wait for a processor
+)
 
 // Service holds all rules about accounts. Its methods may be called from many goroutines. Errors have a
 // curfew.Code: CodeInvalid names the field, CodeNotFound, CodeConflict, CodeDenied, CodeLimited, CodeUnavailable.
@@ -35,7 +42,7 @@ type Service struct {
 	sessions *curfew.Manager
 	hasher   *hasher
 	log      *slog.Logger
-	signedIn func(took time.Duration, err error)
+	observe  func(context.Context, string) (context.Context, func(error))
 	limited  sometimes // which refused sign-ins for being too many are noted
 }
 
@@ -45,10 +52,16 @@ func New(store Store, sessions *curfew.Manager, opt Options) *Service {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	if opt.SignedIn == nil {
-		opt.SignedIn = func(time.Duration, error) {}
+	if opt.Observe == nil {
+		opt.Observe = unobserved
 	}
-	return &Service{store: newCachedStore(store, cacheSize), sessions: sessions, hasher: newHasher(opt.PasswordCost), log: opt.Logger, signedIn: opt.SignedIn}
+	hasher := newHasher(opt.PasswordCost)
+	hasher.observe = opt.Observe
+	return &Service{store: newCachedStore(store, cacheSize), sessions: sessions, hasher: hasher, log: opt.Logger, observe: opt.Observe}
+}
+
+func unobserved(ctx context.Context, _ string) (context.Context, func(error)) {
+	return ctx, func(error) {}
 }
 
 // Fields are what is given for a new account.
@@ -104,7 +117,7 @@ func (s *Service) create(ctx context.Context, by curfew.Actor, f Fields, first b
 	if err := s.store.InsertAccount(ctx, now, Stored{acc, hash}, first, note); err != nil {
 		return Account{}, storeError("create account", err)
 	}
-	s.log.Info("account created", "user", acc.Name, "role", acc.Role, "by", by.Name)
+	s.log.InfoContext(ctx, "account created", "user", acc.Name, "role", acc.Role, "by", by.Name)
 	return acc, nil
 }
 
@@ -160,7 +173,7 @@ func (s *Service) Update(ctx context.Context, by curfew.Actor, id curfew.UserID,
 	if err != nil {
 		return Account{}, storeError("update account", err)
 	}
-	s.log.Info("account changed", "user", acc.Name, "role", acc.Role, "enabled", acc.Enabled, "lifetime", acc.Lifetime, "by", by.Name)
+	s.log.InfoContext(ctx, "account changed", "user", acc.Name, "role", acc.Role, "enabled", acc.Enabled, "lifetime", acc.Lifetime, "by", by.Name)
 	return acc.Account, behind(s.follow(ctx, by, was, acc.Account, c))
 }
 
@@ -234,7 +247,7 @@ func (s *Service) Delete(ctx context.Context, by curfew.Actor, id curfew.UserID)
 	}
 	var forgetErr error
 	if err == nil {
-		s.log.Info("account deleted", "id", id, "by", by.Name)
+		s.log.InfoContext(ctx, "account deleted", "id", id, "by", by.Name)
 		forgetErr = s.forget(ctx, acc.Name) // the name may become somebody else's
 	}
 	_, endErr := s.end(ctx, curfew.Selection{User: id}, curfew.ReasonAccountDeleted, by)

@@ -24,9 +24,9 @@ var ErrSignIn = &curfew.Error{Code: curfew.CodeDenied, Message: "User name or pa
 // same time whether or not the name exists. After too many failures, or while too many sign in at once, the error has
 // CodeLimited, with RetryAfter in whole seconds.
 func (s *Service) SignIn(ctx context.Context, a Attempt) (curfew.Session, curfew.Token, error) {
-	began := time.Now()
+	ctx, done := s.observe(ctx, StepSignIn)
 	session, token, err := s.signIn(ctx, a)
-	s.signedIn(time.Since(began), err)
+	done(err)
 	return session, token, err
 }
 
@@ -52,7 +52,7 @@ func (s *Service) signIn(ctx context.Context, a Attempt) (curfew.Session, curfew
 		s.refused(ctx, audit.SignInFailed, name, a.Client.Origin, err)
 		return curfew.Session{}, curfew.Token{}, err
 	}
-	s.log.Info("signed in", "user", acc.Name, "session", session.ID, "origin", a.Client.Origin)
+	s.log.InfoContext(ctx, "signed in", "user", acc.Name, "session", session.ID, "origin", a.Client.Origin)
 	return session, token, nil
 }
 

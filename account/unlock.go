@@ -44,7 +44,7 @@ func (s *Service) Unlock(ctx context.Context, by curfew.Actor, id curfew.UserID)
 	if err != nil {
 		return "", err
 	}
-	s.log.Info("account unlocked", "user", acc.Name, "by", by.Name)
+	s.log.InfoContext(ctx, "account unlocked", "user", acc.Name, "by", by.Name)
 	return string(id) + "-" + secret, nil
 }
 
@@ -72,7 +72,7 @@ func (s *Service) KnowDevice(ctx context.Context, code string, d Device) error {
 		return nil
 	}, noteOf(audit.DeviceKnown, curfew.Actor{}, acc))
 	if err == nil {
-		s.log.Info("device made known", "user", acc.Name)
+		s.log.InfoContext(ctx, "device made known", "user", acc.Name)
 	}
 	return err
 }

@@ -32,6 +32,9 @@ type Options struct {
 	// Checked, if it is set, is told how long it took to say whose session a request is in, and their role.
 	Checked func(took time.Duration)
 
+	// Transport, if it is set, returns what is put around each http.RoundTripper that asks an app, such as what traces requests.
+	Transport func(http.RoundTripper) http.RoundTripper
+
 	Logger *slog.Logger // nil means slog.Default()
 }
 

@@ -89,6 +89,9 @@ func (p *proxy) admit(w http.ResponseWriter, r *http.Request) *passage {
 // way is the reverse proxy for one app.
 func (p *proxy) way(app *App) *httputil.ReverseProxy {
 	target, transport := dial(app.Upstream)
+	if p.Transport != nil {
+		transport = p.Transport(transport)
+	}
 	guard := newGuardTag(mount.Base, p.SignIn)
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {

@@ -17,6 +17,8 @@ import (
 	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/httpapi"
 	"github.com/curfewhq/curfew/internal/metrics"
+	"github.com/curfewhq/curfew/internal/observe"
+	"github.com/curfewhq/curfew/internal/tracing"
 	"github.com/curfewhq/curfew/sqlite"
 )
 
@@ -35,17 +37,19 @@ type house struct {
 	accounts *account.Service
 }
 
-func openHouse(ctx context.Context, d dataFlags, policy curfew.Policy, m *metrics.Metrics, log *slog.Logger) (*house, error) {
+func openHouse(ctx context.Context, d dataFlags, policy curfew.Policy, m *metrics.Metrics, t *tracing.Tracer, log *slog.Logger) (*house, error) {
 	db, err := sqlite.Open(ctx, d.Data, sqlite.Options{AnyFilesystem: d.AnyFilesystem})
 	if err != nil {
 		return nil, err
 	}
 	logRestored(log, db)
-	sessions, err := curfew.New(ctx, m.Store(&endLog{db, log}), curfew.Options{Policy: policy, Logger: log})
+	op := observe.Join(m.Op(), t.StoreOp())
+	sessions, err := curfew.New(ctx, m.Store(observe.Sessions(&endLog{db, log}, op)), curfew.Options{Policy: policy, Logger: log})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &house{db, sessions, account.New(db, sessions, account.Options{Logger: log, SignedIn: m.SignedIn})}, nil
+	accounts := account.New(observe.Accounts(db, op), sessions, account.Options{Logger: log, Observe: observe.Join(m.Step(), t.Step())})
+	return &house{db, sessions, accounts}, nil
 }
 
 // role returns what the session's user may do at this moment. An account that is gone or disabled has no session; the account
@@ -77,7 +81,7 @@ func (d dataFlags) connect(ctx context.Context, create bool) (c *httpapi.Client,
 		return nil, nil, fmt.Errorf("there is no Curfew data here: %w", err)
 	}
 	// What the history keeps is the server's to say.
-	h, err := openHouse(ctx, d, curfew.Policy{Keep: math.MaxInt64}, nil, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	h, err := openHouse(ctx, d, curfew.Policy{Keep: math.MaxInt64}, nil, nil, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		return nil, nil, err
 	}

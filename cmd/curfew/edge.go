@@ -11,17 +11,31 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/gate"
 	"github.com/curfewhq/curfew/internal/metrics"
+	"github.com/curfewhq/curfew/internal/mount"
+	"github.com/curfewhq/curfew/internal/tracing"
 )
 
 // outermost is what is around everything that strangers reach: a panic costs one request, whatever handler it comes from, and
 // TRACE, which would send a request's cookies back in the answer, is refused for apps as well.
-func outermost(log *slog.Logger, m *metrics.Metrics, next http.Handler) http.Handler {
+type outermost struct {
+	log     *slog.Logger
+	metrics *metrics.Metrics // nil: nothing is counted
+	traces  *tracing.Tracer  // nil: nothing is traced
+	edge    curfew.Edge
+}
+
+// around is what is around next.
+func (o outermost) around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a := &answer{ResponseWriter: w, metrics: m, part: metrics.Console}
+		a := &answer{ResponseWriter: w, metrics: o.metrics, part: metrics.Console}
+		if o.traces != nil {
+			r, a.span = o.traces.Begin(r, o.edge.Trusts(r))
+		}
 		defer a.end()
-		defer rescue(log, a, r)
+		defer rescue(o.log, a, r)
 		if r.Method == http.MethodTrace {
 			writeProblem(a, http.StatusMethodNotAllowed, "TRACE is refused")
 			return
@@ -63,13 +77,38 @@ type answer struct {
 	metrics *metrics.Metrics // nil: nothing is counted
 	part    metrics.Part
 	closed  func() // set while it is a stream
+
+	span *tracing.Span // nil: it is not traced
 }
 
 // isFor notes what the request is for that w answers.
-func isFor(w http.ResponseWriter, part metrics.Part) {
-	if a, ok := w.(*answer); ok {
-		a.part = part
+func isFor(w http.ResponseWriter, r *http.Request, part metrics.Part) {
+	a, ok := w.(*answer)
+	if !ok {
+		return
 	}
+	a.part = part
+	if a.span == nil {
+		return
+	}
+	a.span.For(string(part), curfew.OriginOf(r).Secure)
+	if part == metrics.ForwardAuth {
+		a.span.Route(gate.AuthPath)
+	}
+}
+
+// routed has the pattern noted by which the handler's mux found who answers a request. The pattern of what is not found is "/".
+func routed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a, ok := w.(*answer); ok && a.span != nil {
+			defer func() {
+				if _, path, ok := strings.Cut(r.Pattern, "/"); ok && path != "" {
+					a.span.Route(mount.Of(r) + "/" + path)
+				}
+			}()
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // end counts the answer.
@@ -77,7 +116,9 @@ func (a *answer) end() {
 	if a.closed != nil {
 		a.closed()
 	}
-	a.metrics.Answered(a.part, cmp.Or(a.status, http.StatusOK))
+	status := cmp.Or(a.status, http.StatusOK)
+	a.metrics.Answered(a.part, status)
+	a.span.End(status)
 }
 
 // WriteHeader begins the answer, unless it is an interim one.

@@ -108,7 +108,7 @@ func TestPanicBreaksOff(t *testing.T) {
 		"status":  func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := httptest.NewServer(outermost(slog.New(slog.DiscardHandler), nil, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			s := httptest.NewServer(outermost{log: slog.New(slog.DiscardHandler)}.around(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				begin(w)
 				panic("oh dear")
 			})))
@@ -128,7 +128,7 @@ func TestPanicBreaksOff(t *testing.T) {
 // TestPanicAfterInterim panics after an interim answer, which is none yet.
 func TestPanicAfterInterim(t *testing.T) {
 	w := httptest.NewRecorder()
-	outermost(slog.New(slog.DiscardHandler), nil, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	outermost{log: slog.New(slog.DiscardHandler)}.around(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		w.Header().Set("Set-Cookie", "a=b")
 		w.WriteHeader(http.StatusEarlyHints)

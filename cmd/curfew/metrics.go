@@ -26,7 +26,7 @@ func (c serveCmd) serveMetrics(ctx context.Context, m *metrics.Metrics, h *house
 	m.Follow(h.sessions, health.ready)
 	mux := http.NewServeMux()
 	mux.Handle("GET "+metricsPath, m.Handler())
-	server := newServer(outermost(log, nil, hardened(health.beside(func(string) bool { return false }, mux))), log)
+	server := newServer(outermost{log: log}.around(hardened(health.beside(func(string) bool { return false }, mux))), log)
 	go func() { failed <- server.Serve(listener) }()
 	log.Info("metrics", "address", "http://"+listener.Addr().String()+metricsPath)
 	if at, err := netip.ParseAddrPort(listener.Addr().String()); err == nil && !at.Addr().IsLoopback() {

@@ -65,13 +65,16 @@ func TestMetrics(t *testing.T) {
 		`curfew_sign_ins_total{outcome="ok"} 2`, `curfew_sign_ins_total{outcome="denied"} 1`, `curfew_sign_in_seconds_count 3`,
 		`curfew_forward_auth_answers_total{status="200"} 1`, `curfew_forward_auth_answers_total{status="401"} 1`,
 		`curfew_http_requests_total{part="app",status="4xx"} 1`, `curfew_http_requests_total{part="api",status="2xx"} 1`,
-		`curfew_store_seconds_count{operation="insert"} 2`, `curfew_store_errors_total{operation="insert"} 0`,
+		`curfew_store_seconds_count{operation="insert"} 2`, `curfew_store_errors_total{operation="update-account"} 0`, `curfew_store_errors_total{operation="insert"} 0`,
 		`curfew_streams_open{kind="events"} 1`, `curfew_streams_open{kind="websocket"} 0`,
 		`curfew_build_info{`, `go_goroutines `, `process_open_fds `,
 	} {
 		if !strings.Contains(text, "\n"+want) {
 			t.Errorf("there is no %s in\n%s", want, ours(text))
 		}
+	}
+	if regexp.MustCompile(`curfew_store_seconds_count{operation="find-account"} 0\n`).MatchString(text) {
+		t.Error("no look-up of an account was measured")
 	}
 	if regexp.MustCompile(`curfew_check_seconds_count 0\n`).MatchString(text) {
 		t.Error("no check was measured")

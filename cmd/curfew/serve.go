@@ -28,6 +28,7 @@ import (
 	"github.com/curfewhq/curfew/httpapi"
 	"github.com/curfewhq/curfew/internal/metrics"
 	"github.com/curfewhq/curfew/internal/mount"
+	"github.com/curfewhq/curfew/internal/tracing"
 	"github.com/curfewhq/curfew/webhook"
 )
 
@@ -59,6 +60,7 @@ const (
 	shutdownTime = 8 * time.Second
 	streamTime   = 2 * time.Second
 	socketTime   = 2 * time.Second
+	traceTime    = 2 * time.Second // for the last traces, at the very end
 )
 
 // Run serves until ctx ends.
@@ -94,6 +96,12 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 		counts = metrics.New(version())
 	}
 	log := c.logger(std.err)
+	traces, err := tracing.New(version(), log)
+	if err != nil {
+		return err
+	}
+	log = traces.Logger(log)
+	defer stopTraces(traces, log)
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
 		return listenError("--listen", c.Listen, err)
@@ -102,14 +110,14 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	if i := slices.IndexFunc(apps, func(a gate.App) bool { return isSelf(a.Upstream, listener.Addr()) }); i >= 0 {
 		return usage(fmt.Sprintf("the upstream %s is Curfew itself; give the address of the app, or another --listen", apps[i].Upstream))
 	}
-	h, err := openHouse(ctx, c.dataFlags, c.policy(), counts, log)
+	h, err := openHouse(ctx, c.dataFlags, c.policy(), counts, traces, log)
 	if err != nil {
 		return err
 	}
 	if certificate != nil {
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*certificate}, NextProtos: []string{"h2", "http/1.1"}})
 	}
-	gates, err := gate.New(gate.Options{Sessions: h.sessions, Apps: apps, ConsoleHost: string(c.ConsoleHost), Role: h.role, Checked: checkedBy(counts), Logger: log})
+	gates, err := gate.New(gate.Options{Sessions: h.sessions, Apps: apps, ConsoleHost: string(c.ConsoleHost), Role: h.role, Checked: checkedBy(counts), Transport: traces.Transport, Logger: log})
 	if err != nil {
 		return errors.Join(err, h.Close())
 	}
@@ -122,7 +130,7 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 		return errors.Join(err, stopAudit(), h.Close())
 	}
 	stopTelling := h.tell(ctx, told)
-	err = c.serve(ctx, std.out, log, h, gates, told, listener, counts)
+	err = c.serve(ctx, std.out, log, h, gates, told, listener, counts, traces)
 	return errors.Join(err, stopTelling(), stopAudit(), h.Close())
 }
 
@@ -134,6 +142,15 @@ func (h *house) tell(ctx context.Context, told *webhook.Sender) (stop func() err
 	return func() error {
 		cancel()
 		return <-done
+	}
+}
+
+// stopTraces sends the spans that wait to be sent, if whoever takes them does so in time.
+func stopTraces(t *tracing.Tracer, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), traceTime)
+	defer cancel()
+	if err := t.Stop(ctx); err != nil {
+		log.Warn("the last traces were not sent", "error", err)
 	}
 }
 
@@ -211,7 +228,7 @@ func (c serveCmd) logger(w io.Writer) *slog.Logger {
 }
 
 // serve runs the site and the socket until one of them fails, the disk does, or ctx ends.
-func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h *house, gates *gate.Gate, told *webhook.Sender, listener net.Listener, counts *metrics.Metrics) error {
+func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h *house, gates *gate.Gate, told *webhook.Sender, listener net.Listener, counts *metrics.Metrics, traces *tracing.Tracer) error {
 	socket, err := listenUnix(ctx, c.socket())
 	if err != nil {
 		return err
@@ -224,7 +241,7 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 	stopping := make(chan struct{})
 	health := newHealth(h.sessions, stopping)
 	site := newServer(siteHandler(siteOptions{
-		house: h, gate: gates, setup: setup, log: log, stopping: stopping, health: health, metrics: counts, forwardAuth: c.ForwardAuth,
+		house: h, gate: gates, setup: setup, log: log, stopping: stopping, health: health, metrics: counts, traces: traces, forwardAuth: c.ForwardAuth,
 		keepAudit: time.Duration(c.KeepAudit), webhooks: told,
 		edge: curfew.Edge{TrustedProxies: prefixes(c.TrustedProxy), CookieDomain: string(c.CookieDomain)},
 	}), log)

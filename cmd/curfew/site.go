@@ -15,6 +15,7 @@ import (
 	"github.com/curfewhq/curfew/httpapi"
 	"github.com/curfewhq/curfew/internal/metrics"
 	"github.com/curfewhq/curfew/internal/mount"
+	"github.com/curfewhq/curfew/internal/tracing"
 	"github.com/curfewhq/curfew/webhook"
 )
 
@@ -29,6 +30,7 @@ type siteOptions struct {
 	stopping <-chan struct{} // closed when the server stops
 	health   *health
 	metrics  *metrics.Metrics // nil: nothing is counted
+	traces   *tracing.Tracer  // nil: nothing is traced
 	edge     curfew.Edge
 
 	forwardAuth bool          // proxies may ask
@@ -46,7 +48,7 @@ func siteHandler(opt siteOptions) http.Handler {
 		Sessions: opt.sessions, Accounts: opt.accounts, Audit: records, KeepAudit: opt.keepAudit, Webhooks: opt.webhooks, Setup: opt.setup, Logger: opt.log,
 		AppHosts: opt.gate.Hosts(), CookieDomain: opt.edge.CookieDomain,
 	})
-	api = forAPI(api)
+	api, pages = forAPI(routed(api)), forPages(routed(pages))
 	mux := http.NewServeMux()
 	mux.Handle("/guard.js", gate.Guard())
 	mux.Handle("/api/", api)
@@ -64,13 +66,21 @@ func siteHandler(opt siteOptions) http.Handler {
 	if opt.forwardAuth {
 		auth = opt.gate.Auth(opt.edge)
 	}
-	return outermost(opt.log, opt.metrics, opt.beside(auth, site))
+	return outermost{opt.log, opt.metrics, opt.traces, opt.edge}.around(opt.beside(auth, site))
+}
+
+// forPages notes of requests that they are for pages.
+func forPages(pages http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		isFor(w, r, metrics.Console)
+		pages.ServeHTTP(w, r)
+	})
 }
 
 // forAPI notes of requests that they are for the API.
 func forAPI(api http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		isFor(w, metrics.API)
+		isFor(w, r, metrics.API)
 		api.ServeHTTP(w, r)
 	})
 }
@@ -105,7 +115,7 @@ func (opt siteOptions) byHost(console, others http.Handler) http.Handler {
 func (opt siteOptions) beside(auth, site http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if gate.IsAuth(r) {
-			isFor(w, metrics.ForwardAuth)
+			isFor(w, r, metrics.ForwardAuth)
 			auth.ServeHTTP(w, r)
 		} else {
 			site.ServeHTTP(w, r)
@@ -120,7 +130,7 @@ func (opt siteOptions) split(root, below, apps http.Handler) http.Handler {
 		case mount.Has(r.URL.Path):
 			below.ServeHTTP(w, r)
 		case opt.gate.Serves(r.Host):
-			isFor(w, metrics.App)
+			isFor(w, r, metrics.App)
 			apps.ServeHTTP(w, r)
 		default:
 			root.ServeHTTP(w, r)

@@ -2,6 +2,7 @@
 package metrics
 
 import (
+	"context"
 	"net/http"
 	"runtime"
 	"slices"
@@ -13,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/internal/observe"
 )
 
 // Metrics are all that is counted. A nil *Metrics counts nothing, so that nothing is paid for what nobody reads. Methods may be called
@@ -118,11 +121,19 @@ func outcomeOf(err error) string {
 	return string(curfew.CodeInternal)
 }
 
-// SignedIn counts an attempt to sign in.
-func (m *Metrics) SignedIn(took time.Duration, err error) {
-	if m != nil {
-		m.signIns.WithLabelValues(outcomeOf(err)).Inc()
-		m.signIn.Observe(took.Seconds())
+// Step returns what counts attempts to sign in; nil if m is nil.
+func (m *Metrics) Step() observe.Op {
+	if m == nil {
+		return nil
+	}
+	return func(ctx context.Context, step string) (context.Context, func(error)) {
+		began := time.Now()
+		return ctx, func(err error) {
+			if step == account.StepSignIn {
+				m.signIns.WithLabelValues(outcomeOf(err)).Inc()
+				m.signIn.Observe(time.Since(began).Seconds())
+			}
+		}
 	}
 }
 

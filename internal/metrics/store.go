@@ -2,15 +2,37 @@ package metrics
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/internal/observe"
 )
 
-// operations are those of a store that are measured.
-var operations = []string{"insert", "find", "touch", "update", "end", "list", "count", "history", "forget"}
+// operations are those of stores that are measured.
+var operations = slices.Concat(observe.SessionOps, observe.AccountOps)
 
-// Store returns the store with its operations measured and what ends in it counted; the store itself if m is nil.
+// Op returns what measures the operations of stores; nil if m is nil.
+func (m *Metrics) Op() observe.Op {
+	if m == nil {
+		return nil
+	}
+	return func(ctx context.Context, name string) (context.Context, func(error)) {
+		began := time.Now()
+		return ctx, func(err error) { m.done(ctx, name, began, err) }
+	}
+}
+
+// done measures an operation. That there is no such thing, or that it can't be in this state, is an answer and no failure; that
+// who asked has gone is neither, and an error that only our own callers know is theirs.
+func (m *Metrics) done(ctx context.Context, op string, began time.Time, err error) {
+	m.store.WithLabelValues(op).Observe(time.Since(began).Seconds())
+	if observe.IsFailure(err) && ctx.Err() != context.Canceled {
+		m.failures.WithLabelValues(op).Inc()
+	}
+}
+
+// Store returns the store with what starts and ends in it counted; the store itself if m is nil.
 func (m *Metrics) Store(s curfew.Store) curfew.Store {
 	if m == nil {
 		return s
@@ -23,22 +45,9 @@ type store struct {
 	m *Metrics
 }
 
-// done measures an operation. That there is no such thing, or that it can't be in this state, is an answer and no failure; that
-// who asked has gone is neither.
-func (s *store) done(ctx context.Context, op string, began time.Time, err error) {
-	s.m.store.WithLabelValues(op).Observe(time.Since(began).Seconds())
-	switch code := curfew.ErrorCode(err); {
-	case code == curfew.CodeOK, code == curfew.CodeNotFound, code == curfew.CodeConflict, ctx.Err() == context.Canceled:
-	default:
-		s.m.failures.WithLabelValues(op).Inc()
-	}
-}
-
 // Insert implements curfew.Store.
 func (s *store) Insert(ctx context.Context, now time.Time, r curfew.Record, most int, refuse bool) ([]curfew.Key, error) {
-	began := time.Now()
 	replaced, err := s.Store.Insert(ctx, now, r, most, refuse)
-	s.done(ctx, "insert", began, err)
 	if err == nil {
 		s.m.started.Inc()
 	}
@@ -46,35 +55,9 @@ func (s *store) Insert(ctx context.Context, now time.Time, r curfew.Record, most
 	return replaced, err
 }
 
-// Find implements curfew.Store.
-func (s *store) Find(ctx context.Context, hash *curfew.TokenHash, id curfew.SessionID) (curfew.Record, error) {
-	began := time.Now()
-	r, err := s.Store.Find(ctx, hash, id)
-	s.done(ctx, "find", began, err)
-	return r, err
-}
-
-// Touch implements curfew.Store.
-func (s *store) Touch(ctx context.Context, now time.Time, touches []curfew.Touch) ([]bool, error) {
-	began := time.Now()
-	live, err := s.Store.Touch(ctx, now, touches)
-	s.done(ctx, "touch", began, err)
-	return live, err
-}
-
-// Update implements curfew.Store.
-func (s *store) Update(ctx context.Context, now time.Time, user curfew.UserID, c curfew.Change) error {
-	began := time.Now()
-	err := s.Store.Update(ctx, now, user, c)
-	s.done(ctx, "update", began, err)
-	return err
-}
-
 // End implements curfew.Store.
 func (s *store) End(ctx context.Context, now time.Time, sel curfew.Selection, e curfew.Ending) (int, []curfew.Key, error) {
-	began := time.Now()
 	n, ended, err := s.Store.End(ctx, now, sel, e)
-	s.done(ctx, "end", began, err)
 	if err != nil {
 		return n, ended, err
 	}
@@ -99,36 +82,4 @@ func (s *store) countDue(ctx context.Context, ended []curfew.Key, e curfew.Endin
 			s.m.ended.WithLabelValues(string(why)).Inc()
 		}
 	}
-}
-
-// List implements curfew.Store.
-func (s *store) List(ctx context.Context, q curfew.Query) (curfew.Page, error) {
-	began := time.Now()
-	page, err := s.Store.List(ctx, q)
-	s.done(ctx, "list", began, err)
-	return page, err
-}
-
-// Count implements curfew.Store.
-func (s *store) Count(ctx context.Context, q curfew.Query) (curfew.Count, error) {
-	began := time.Now()
-	n, err := s.Store.Count(ctx, q)
-	s.done(ctx, "count", began, err)
-	return n, err
-}
-
-// History implements curfew.Store.
-func (s *store) History(ctx context.Context, q curfew.HistoryQuery) (curfew.HistoryPage, error) {
-	began := time.Now()
-	page, err := s.Store.History(ctx, q)
-	s.done(ctx, "history", began, err)
-	return page, err
-}
-
-// Forget implements curfew.Store.
-func (s *store) Forget(ctx context.Context, now, before time.Time) (int, error) {
-	began := time.Now()
-	n, err := s.Store.Forget(ctx, now, before)
-	s.done(ctx, "forget", began, err)
-	return n, err
 }
