@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"golang.org/x/sys/unix"
@@ -19,6 +20,13 @@ import (
 // ErrOwned says that another process has the database open.
 var ErrOwned = errors.New("the data folder is in use by another Curfew")
 
+// lockWithin is how long a lock is waited for that the owner before may have given up already: a program that it was just starting holds
+// a copy of it, from fork to exec.
+const (
+	lockWithin = time.Second
+	lockEvery  = 10 * time.Millisecond
+)
+
 // own takes the lock that makes this process the owner of the folder, until the file is closed or the process ends.
 func own(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
@@ -28,13 +36,24 @@ func own(dir string) (*os.File, error) {
 	if err := sameOwner(dir, f); err != nil {
 		return nil, errors.Join(fmt.Errorf("the data folder can't be written: %w", err), f.Close())
 	}
-	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+	switch err := flock(f); {
 	case errors.Is(err, unix.EWOULDBLOCK):
 		return nil, errors.Join(fmt.Errorf("%w: %s", ErrOwned, dir), f.Close())
 	case err != nil:
 		return nil, errors.Join(fmt.Errorf("lock the data folder: %w", err), f.Close())
 	}
 	return f, nil
+}
+
+func flock(f *os.File) error {
+	late := time.Now().Add(lockWithin)
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(late) {
+			return err
+		}
+		time.Sleep(lockEvery)
+	}
 }
 
 // private makes the file, if there is none, and keeps it for this user alone. SQLite gives the files beside it the same mode.

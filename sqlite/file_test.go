@@ -40,6 +40,33 @@ func TestSecondOwner(t *testing.T) {
 	}
 }
 
+// TestOwnerLeaves has a copy of the lock outlive its owner for a moment, as a program has it that the owner was starting.
+func TestOwnerLeaves(t *testing.T) {
+	dir := t.TempDir()
+	first, err := sqlite.Open(t.Context(), dir, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.Open(filepath.Join(dir, "curfew.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { lock.Close() })
+	db, err := sqlite.Open(t.Context(), dir, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func insert(t *testing.T, db curfew.Store, records ...curfew.Record) {
 	t.Helper()
 	for _, r := range records {
