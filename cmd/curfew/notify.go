@@ -10,7 +10,6 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/curfewhq/curfew"
-	"github.com/curfewhq/curfew/account"
 )
 
 // notify tells whoever started the server about its state (sd_notify(3)), if they want to know.
@@ -33,10 +32,15 @@ func (h *house) watchdog(ctx context.Context, log *slog.Logger) {
 	beat := time.NewTicker(within / 2)
 	defer beat.Stop()
 	for {
-		if n, err := h.answers(ctx); err == nil {
+		switch n, err := h.answers(ctx); {
+		case err == nil:
 			notify(log, fmt.Sprintf("%s\nSTATUS=%d sessions of %d users", daemon.SdNotifyWatchdog, n.Sessions, n.Users))
-		} else if ctx.Err() == nil {
+		case ctx.Err() != nil:
+		case isSilence(err):
 			log.Error("the store does not answer, so the service manager's watchdog gets no word", "error", err)
+		default:
+			log.Error("the store fails", "error", err)
+			notify(log, daemon.SdNotifyWatchdog+"\nSTATUS=The store fails; the log says more")
 		}
 		select {
 		case <-ctx.Done():
@@ -46,22 +50,14 @@ func (h *house) watchdog(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// answers asks the store for something, and its writer for a change of an account that nobody has, which changes nothing and so lets an
-// idle disk sleep. Only silence is an error: a store that says what is wrong, such as that the disk is full, does not get better by
-// a new start, in which what is in memory is lost.
+// answers asks the store for something, and its writer for its turn.
 func (h *house) answers(ctx context.Context) (curfew.Count, error) {
 	n, err := h.sessions.Count(ctx, curfew.Query{})
-	if err = silence(err); err != nil {
-		return n, err
-	}
-	_, err = h.accounts.Update(ctx, curfew.Actor{}, "", account.Change{})
-	return n, silence(err)
+	return n, errors.Join(err, h.db.Ping(ctx))
 }
 
-// silence is the error, if it says that no answer came in time.
-func silence(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
+// isSilence reports whether an error says that no answer came in time. Any other is an answer: a store that says what is wrong, such as
+// that the disk is full, does not get better by a new start, in which what is in memory is lost.
+func isSilence(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
