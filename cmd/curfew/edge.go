@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/gate"
@@ -30,7 +31,14 @@ type outermost struct {
 // around is what is around next.
 func (o outermost) around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a := &answer{ResponseWriter: w, metrics: o.metrics, part: metrics.Console}
+		var a *answer
+		if gate.IsAuth(r) {
+			a = answers.Get().(*answer)
+			defer a.giveBack()
+		} else {
+			a = new(answer)
+		}
+		a.ResponseWriter, a.metrics, a.part = w, o.metrics, metrics.Console
 		if o.traces != nil {
 			r, a.span = o.traces.Begin(r, o.edge.Trusts(r))
 		}
@@ -79,6 +87,15 @@ type answer struct {
 	closed  func() // set while it is a stream
 
 	span *tracing.Span // nil: it is not traced
+}
+
+// answers are those to proxies that ask, which is for each request to each app; they are used again and again. What answers them keeps
+// none. A handler that might, such as one for a socket, would write into another's answer.
+var answers = sync.Pool{New: func() any { return new(answer) }}
+
+func (a *answer) giveBack() {
+	*a = answer{}
+	answers.Put(a)
 }
 
 // isFor notes what the request is for that w answers.

@@ -139,6 +139,29 @@ func TestPanicAfterInterim(t *testing.T) {
 	}
 }
 
+// unread is an answer that nobody reads.
+type unread struct{ header http.Header }
+
+func (w unread) Header() http.Header       { return w.header }
+func (unread) Write(b []byte) (int, error) { return len(b), nil }
+func (unread) WriteHeader(int)             {}
+
+// TestAuthCostsNothing has what is around all requests add no allocation to those of proxies that ask, of which there are the most; and
+// one answer not know of another.
+func TestAuthCostsNothing(t *testing.T) {
+	h := outermost{log: slog.New(slog.DiscardHandler)}.around(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if w.(*answer).status != 0 {
+			t.Error("an answer has begun before it was used")
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	w, r := unread{http.Header{}}, httptest.NewRequest(http.MethodGet, gate.AuthPath, nil)
+	var to http.ResponseWriter = w
+	if n := testing.AllocsPerRun(1000, func() { h.ServeHTTP(to, r) }); n >= 1 { // the pool is emptied at times
+		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
 // TestTraceIsRefused sends what would come back with the request's cookies in it, to Curfew and to an app.
 func TestTraceIsRefused(t *testing.T) {
 	t.Parallel()
