@@ -1,6 +1,8 @@
 package webhook
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -9,6 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/curfewhq/curfew/audit"
+	"github.com/curfewhq/curfew/memory"
 )
 
 // TestOffForDays has an endpoint that was switched off for longer than messages wait. They are older than that when it is switched on, and still come.
@@ -129,5 +134,34 @@ func TestRetryAfter(t *testing.T) {
 		if got > want || got < want-2*time.Second {
 			t.Errorf("%q: %v, want %v", text, got, want)
 		}
+	}
+}
+
+// failing keeps cursors, but not at first.
+type failing struct {
+	*memory.Audit
+	left int
+}
+
+func (f *failing) Cursors(ctx context.Context) (map[string]audit.Cursor, error) {
+	if f.left--; f.left >= 0 {
+		return nil, errors.New("the disk is full")
+	}
+	return f.Audit.Cursors(ctx)
+}
+
+// TestStoreFailsAtFirst has a store that does not say where the endpoints are: it is asked again, and the log says why nothing is told.
+func TestStoreFailsAtFirst(t *testing.T) {
+	h := newHook(t)
+	if err := h.log.SetCursor(t.Context(), "e", audit.Cursor{}); err != nil {
+		t.Fatal(err)
+	}
+	h.note(time.Now(), started("s1"))
+	s := h.sender(h.endpoint("e"))
+	s.Options.Cursors = &failing{h.log, 2}
+	h.run(s)
+	h.have(1)
+	if n := strings.Count(h.text(), "the disk is full"); n != 2 {
+		t.Errorf("said %d times:\n%s", n, h.text())
 	}
 }

@@ -70,11 +70,11 @@ func New(opt Options) (*Sender, error) {
 	return s, nil
 }
 
-// Run tells all endpoints what happens until ctx ends. An endpoint that is new is told what happens from now on. The error is the store's.
-func (s *Sender) Run(ctx context.Context) error {
-	cursors, err := s.cursors(ctx)
-	if err != nil {
-		return err
+// Run tells all endpoints what happens until ctx ends. An endpoint that is new is told what happens from now on.
+func (s *Sender) Run(ctx context.Context) {
+	cursors, ok := s.start(ctx)
+	if !ok {
+		return
 	}
 	var wg sync.WaitGroup
 	for _, r := range s.receivers {
@@ -82,7 +82,24 @@ func (s *Sender) Run(ctx context.Context) error {
 		wg.Go(func() { s.serve(ctx, r) })
 	}
 	wg.Wait()
-	return nil
+}
+
+// start returns where all endpoints are, as soon as the store says so; false once ctx has ended.
+func (s *Sender) start(ctx context.Context) (cursors map[string]audit.Cursor, ok bool) {
+	for tries := 1; ; tries++ {
+		cursors, err := s.cursors(ctx)
+		if err == nil {
+			return cursors, true
+		}
+		if ctx.Err() == nil {
+			s.Logger.Error("webhook: nothing is told yet, since the store does not say how far the endpoints are", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, false
+		case <-time.After(s.backoff(tries, 0)):
+		}
+	}
 }
 
 // cursors returns where all endpoints are, and forgets those that are no longer there.

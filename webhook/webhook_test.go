@@ -133,13 +133,11 @@ func (h *hook) Write(b []byte) (int, error) {
 // run runs the sender until the test ends or stop is called.
 func (h *hook) run(s *Sender) (stop func()) {
 	ctx, cancel := context.WithCancel(h.t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) })
 	stop = sync.OnceFunc(func() {
 		cancel()
-		if err := <-done; err != nil {
-			h.t.Error(err)
-		}
+		running.Wait()
 	})
 	h.t.Cleanup(stop)
 	for _, r := range s.receivers {

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -129,19 +130,20 @@ func (c serveCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return errors.Join(err, stopAudit(), h.Close())
 	}
-	stopTelling := h.tell(ctx, told)
+	stopTelling := tell(ctx, told)
 	err = c.serve(ctx, std.out, log, h, gates, told, listener, counts, traces)
-	return errors.Join(err, stopTelling(), stopAudit(), h.Close())
+	stopTelling()
+	return errors.Join(err, stopAudit(), h.Close())
 }
 
 // tell runs the sender of webhooks until the returned function is called.
-func (h *house) tell(ctx context.Context, told *webhook.Sender) (stop func() error) {
+func tell(ctx context.Context, told *webhook.Sender) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // what happens while the server stops is told too
-	done := make(chan error, 1)
-	go func() { done <- told.Run(ctx) }()
-	return func() error {
+	var running sync.WaitGroup
+	running.Go(func() { told.Run(ctx) })
+	return func() {
 		cancel()
-		return <-done
+		running.Wait()
 	}
 }
 
