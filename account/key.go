@@ -133,7 +133,7 @@ func checkKeyName(s string) error {
 		return invalid("name", "must not hold line breaks or other control characters")
 	case !strings.ContainsFunc(s, isVisible):
 		return invalid("name", "must hold something that can be seen")
-	case IsKeySecret(s):
+	case HoldsKeySecret(s):
 		return invalid("name", "must not be the key itself")
 	default:
 		return nil

@@ -13,8 +13,9 @@ import (
 // keyPrefix is how the secrets of API keys begin.
 const keyPrefix = "curfew_key_"
 
-// IsKeySecret reports whether a text looks like the secret of an API key. Where something else is wanted it goes no further, not even into an error.
-func IsKeySecret(s string) bool { return strings.HasPrefix(s, keyPrefix) }
+// HoldsKeySecret reports whether there is in a text what looks like the secret of an API key. Where something else is wanted it
+// goes no further, not even into an error.
+func HoldsKeySecret(s string) bool { return strings.Contains(s, keyPrefix) }
 
 // KeySecret is the secret of an API key: curfew_key_ and 48 characters of base64url, 32 random bytes and their CRC-32. It
 // is made, checked, masked in memory and hidden as a curfew.Token is, but neither is ever taken for the other. It formats, logs

@@ -56,6 +56,9 @@ func (c *console) run(rt route, r *request) (a answer, err error) {
 		}
 	}()
 	*r = *c.newRequest(r.Request)
+	if account.HoldsKeySecret(r.URL.Path) { // before a failure could put it into the log
+		return answer{}, errNotFound
+	}
 	if err := r.admit(rt.access); signedOut(err) {
 		return r.toSignIn(), nil
 	} else if err != nil {

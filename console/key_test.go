@@ -251,3 +251,21 @@ func TestKeyIsNoSession(t *testing.T) {
 		t.Errorf("a key on a page: %d", w.Code)
 	}
 }
+
+// TestSecretInAddress gives a key's secret where its ID belongs, while the store fails.
+func TestSecretInAddress(t *testing.T) {
+	h := newHouse(t)
+	key, secret := h.addKey(h.add("amara", account.Admin), "nightly")
+	handler := &console{Options: Options{Sessions: h.sessions, Accounts: h.accounts, Logger: newLogger(h)}, assets: loadAssets()}
+	handler.pages = allPages(handler.assets)
+	broken := func(*console, *request) (answer, error) { return answer{}, errBroken }
+	revoke := h.sessions.Authenticate(handler.handler(route{"GET /account/keys/{key}/revoke", public, broken}))
+	for id, want := range map[string]int{string(key.ID): http.StatusInternalServerError, secret: http.StatusNotFound} {
+		w := httptest.NewRecorder()
+		revoke.ServeHTTP(w, httptest.NewRequest("GET", "/account/keys/"+id+"/revoke", nil))
+		wantStatus(t, w, want)
+	}
+	if log := h.log.String(); !strings.Contains(log, string(key.ID)) || strings.Contains(log, secret) {
+		t.Errorf("the log: %s", log)
+	}
+}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/curfewhq/curfew/account"
 )
 
 // call is a request by somebody who may make it.
@@ -223,6 +225,9 @@ func (a *api) admit(rt route, r *http.Request) (caller, error) {
 	return who, nil
 }
 
+// errSecretInAddress is said before anything else happens that might write down the address.
+var errSecretInAddress = &statusError{http.StatusNotFound, "the secret of an API key is in the address, which is no place for it; keys are revoked by their ID"}
+
 func (e edge) serve(f func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -233,6 +238,10 @@ func (e edge) serve(f func(http.ResponseWriter, *http.Request) error) http.Handl
 		h.Set("X-Content-Type-Options", "nosniff")
 		a := &answer{ResponseWriter: w}
 		defer e.rescue(a, r)
+		if account.HoldsKeySecret(r.URL.Path) {
+			e.fail(a, r, errSecretInAddress)
+			return
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		if err := f(a, r); err != nil {
 			e.fail(a, r, err)

@@ -75,6 +75,24 @@ func (k *kit) keyStatusIs(secret string, want int) {
 	}
 }
 
+// TestSecretInAddress gives a key's secret where its ID belongs, while the store fails.
+func TestSecretInAddress(t *testing.T) {
+	run(t, func(k *kit) {
+		owner := k.user("amara", account.Admin)
+		_, token := k.signIn("amara")
+		key, secret := k.key(owner, "nightly", account.Admin)
+		k.store.findKey = func() error { return errors.New("disk full") }
+		for _, path := range []string{"/api/v1/keys/" + secret, "/api/v1/keys/%63" + secret[1:], "/api/v1/users/" + secret} {
+			if status, got := k.call("DELETE", path, "", token); status != http.StatusNotFound || !strings.Contains(got, "by their ID") {
+				t.Errorf("%s: %d %s", path, status, got)
+			}
+		}
+		if status, _ := k.call("DELETE", "/api/v1/keys/"+string(key.ID), "", token); status != http.StatusServiceUnavailable {
+			t.Errorf("with an ID: %d", status)
+		}
+	}) // whose end looks for secrets in the log
+}
+
 // TestKeysOfUsers has an admin make, list and revoke keys of somebody else's.
 func TestKeysOfUsers(t *testing.T) {
 	run(t, func(k *kit) {

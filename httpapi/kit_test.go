@@ -229,7 +229,16 @@ func (s *stream) close() {
 // flaky is a store of accounts that fails when told to.
 type flaky struct {
 	account.Store
-	find func() error
+	find, findKey func() error
+}
+
+func (f *flaky) KeyByID(ctx context.Context, id account.KeyID) (account.Key, error) {
+	if f.findKey != nil {
+		if err := f.findKey(); err != nil {
+			return account.Key{}, err
+		}
+	}
+	return f.Store.KeyByID(ctx, id)
 }
 
 func (f *flaky) FindAccount(ctx context.Context, id curfew.UserID, name string) (account.Stored, error) {

@@ -130,7 +130,7 @@ type keyRevokeCmd struct {
 
 // Run revokes keys one after the other, and stops at one that can't be.
 func (c keyRevokeCmd) Run(ctx context.Context, std streams) error {
-	if slices.ContainsFunc(c.IDs, func(id account.KeyID) bool { return account.IsKeySecret(string(id)) }) {
+	if slices.ContainsFunc(c.IDs, func(id account.KeyID) bool { return account.HoldsKeySecret(string(id)) }) {
 		return usage("that is the secret of an API key, which others can see in the arguments; \"curfew key list\" shows the IDs of keys, by which they are revoked")
 	}
 	return c.with(ctx, false, func(api *httpapi.Client) error {
