@@ -107,20 +107,3 @@ func printHistory(out io.Writer, sessions iter.Seq2[httpapi.Session, error]) err
 		return []string{when(s.EndedAt.Time), string(s.Reason), s.EndedBy, s.Username, when(s.CreatedAt.Time), s.Origin, s.Device, string(s.ID)}
 	})
 }
-
-// printTable prints a row for each of the list, as far as that comes, or says that there is none.
-func printTable[T any](out io.Writer, columns []column, none string, list iter.Seq2[T, error], cells func(T) []string) error {
-	t, empty := newTable(out, columns...), true
-	for v, err := range list {
-		if err != nil {
-			return errors.Join(t.flush(), err)
-		}
-		empty = false
-		t.row(cells(v)...)
-	}
-	if empty {
-		_, err := fmt.Fprintln(out, none)
-		return err
-	}
-	return t.flush()
-}

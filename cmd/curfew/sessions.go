@@ -101,17 +101,7 @@ func countOf(p httpapi.SessionPage) string {
 var sessionColumns = []column{{"ID", 0}, {"USER", 8}, {"STARTED", 0}, {"LAST ACTIVITY", 0}, {"ORIGIN", 15}, {"DEVICE", 8}}
 
 func printSessions(out io.Writer, sessions iter.Seq2[httpapi.Session, error]) error {
-	t, empty := newTable(out, sessionColumns...), true
-	for s, err := range sessions {
-		if err != nil {
-			return err
-		}
-		empty = false
-		t.row(string(s.ID), s.Username, when(s.CreatedAt.Time), when(s.LastActiveAt.Time), s.Origin, s.Device)
-	}
-	if empty {
-		_, err := fmt.Fprintln(out, "Nobody is signed in.")
-		return err
-	}
-	return t.flush()
+	return printTable(out, sessionColumns, "Nobody is signed in.", sessions, func(s httpapi.Session) []string {
+		return []string{string(s.ID), s.Username, when(s.CreatedAt.Time), when(s.LastActiveAt.Time), s.Origin, s.Device}
+	})
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -145,6 +146,23 @@ func (t *table) print(cells []string) {
 	if _, err := fmt.Fprintln(t.out, text); err != nil && t.err == nil {
 		t.err = err
 	}
+}
+
+// printTable prints a row for each of the list, as far as that comes, or says that there is none.
+func printTable[T any](out io.Writer, columns []column, none string, list iter.Seq2[T, error], cells func(T) []string) error {
+	t, empty := newTable(out, columns...), true
+	for v, err := range list {
+		if err != nil {
+			return errors.Join(t.flush(), err)
+		}
+		empty = false
+		t.row(cells(v)...)
+	}
+	if empty {
+		_, err := fmt.Fprintln(out, none)
+		return err
+	}
+	return t.flush()
 }
 
 // printable is text of others as it may go to a terminal: control characters, and those that nobody sees but that turn the order of the

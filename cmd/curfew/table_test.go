@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/mattn/go-runewidth"
+
+	"github.com/curfewhq/curfew/httpapi"
 )
 
 // nasty is what somebody might call themselves or their browser: it would clear the screen, ring, hide, and turn the text around.
@@ -132,5 +135,17 @@ func TestMoment(t *testing.T) {
 		if err := new(moment).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is a time", text)
 		}
+	}
+}
+
+// TestTableOfBrokenList shows what came of a list before it broke off.
+func TestTableOfBrokenList(t *testing.T) {
+	var b bytes.Buffer
+	broken := errors.New("broken off")
+	err := printSessions(&b, func(yield func(httpapi.Session, error) bool) {
+		_ = yield(httpapi.Session{Username: "amara"}, nil) && yield(httpapi.Session{}, broken)
+	})
+	if !errors.Is(err, broken) || !strings.Contains(b.String(), "amara") {
+		t.Errorf("printed %q, %v", b.String(), err)
 	}
 }
