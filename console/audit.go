@@ -2,7 +2,11 @@ package console
 
 import (
 	"cmp"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -382,18 +386,26 @@ func before(marks []audit.Mark, since int64) (n int) {
 	return n
 }
 
-// verifiedSoFar returns up to where the pages before this one have come, and after which record they began.
+// verifiedSoFar returns up to where the pages before this one have come, and after which record they began. Only what a page of ours
+// has said counts: whoever makes up an address begins at the start.
 func (c *console) verifiedSoFar(r *request) (at audit.Mark, since int64, err error) {
 	v := r.URL.Query()
 	at, err = audit.ParseMark(v.Get("at"))
 	if err == nil {
 		since, err = strconv.ParseInt(v.Get("since"), 10, 64)
 	}
-	if err != nil {
+	if err != nil || !hmac.Equal([]byte(c.seal(at, since)), []byte(v.Get("seal"))) {
 		at, err = c.Audit.Start(r.Context())
 		since = at.No
 	}
 	return at, since, err
+}
+
+// seal shows that this console has verified the records from one after since up to a place.
+func (c *console) seal(at audit.Mark, since int64) string {
+	h := hmac.New(sha256.New, c.sealKey)
+	fmt.Fprint(h, since, " ", at)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // goOn has the page say how far it is, and lead to the next one.
@@ -405,6 +417,7 @@ func (c *console) goOn(r *request, p *verifyPage, since int64, at audit.Mark) er
 	v := r.URL.Query()
 	v.Set("at", at.String())
 	v.Set("since", strconv.FormatInt(since, 10))
+	v.Set("seal", c.seal(at, since))
 	p.Next, p.Auto = r.URL.Path+"?"+v.Encode(), r.fragment
 	p.Looked, p.All = int(at.No-since), int(end.No-since)
 	return nil

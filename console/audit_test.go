@@ -231,4 +231,10 @@ func TestVerifyGoesOn(t *testing.T) {
 	if pages != 2 {
 		t.Errorf("%d pages", pages)
 	}
+	end, err := h.store.AuditEnd(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := c.get("/audit/verify?marks=&since=0&at=" + url.QueryEscape(end.String()))
+	wantText(t, made, "Verifying") // from the start, and not from where a made-up address says
 }

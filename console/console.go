@@ -3,6 +3,7 @@
 package console
 
 import (
+	"crypto/rand"
 	"html/template"
 	"log/slog"
 	"net/http"
@@ -35,6 +36,8 @@ type console struct {
 	assets assets
 	pages  map[string]map[string]*template.Template // by the base that their links have, then by file
 	zones  zones
+
+	sealKey []byte // of verifications that go on from page to page
 }
 
 // New returns the console. The handlers around it must be, from the outside: curfew.Edge's,
@@ -43,7 +46,8 @@ func New(opt Options) http.Handler {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	c := &console{Options: opt, assets: loadAssets()}
+	c := &console{Options: opt, assets: loadAssets(), sealKey: make([]byte, 32)}
+	rand.Read(c.sealKey)
 	c.pages = allPages(c.assets)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+staticPath+"{hash}/{file...}", c.assets.serve)
