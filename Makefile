@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run check tools lint test nightly bench generate screenshots
+.PHONY: help run check tools lint test nightly traefik bench generate screenshots
 
 ## help: this list
 help:
@@ -36,12 +36,17 @@ test:
 unwatched = modernc.org/sqlite/lib modernc.org/libc modernc.org/memory golang.org/x/crypto/argon2 github.com/andybalholm/brotli/... compress/flate
 
 ## nightly: what a night can try more often than each change can: 100,000 random sequences, power cuts, kills, others' sessions
-nightly: tools
+nightly: tools traefik
 	go test -race -count=1 -timeout 9h -run '^TestNobodyGetsAnothersSession$$' . -others 10000 -others.for 10m
 	go test -count=1 -timeout 9h -run '^TestProperty' ./memory -rapid.checks 100000
 	go test -count=1 -timeout 9h -run '^TestProperty' ./sqlite -rapid.checks 1000
 	go test -count=1 -timeout 9h -run '^TestPowerLoss$$' ./sqlite -power.rounds 500
 	go test -count=1 -timeout 9h -run '^TestCrash$$' ./cmd/curfew -crash.rounds 1000
+
+## traefik: build Traefik, which takes a quarter of an hour the first time, and run its recipe
+traefik: tools
+	dir=$$(mktemp -d) && .ci/traefik $$dir/traefik && \
+		go test -count=1 -run '^(TestForwardAuth|TestForwardAuthInTheBrowser|TestAppOfOthers)$$/^traefik$$' ./cmd/curfew -traefik $$dir/traefik; status=$$?; rm -r $$dir; exit $$status
 
 ## bench: measure what docs/performance.md says, and write it there (a quarter of an hour)
 bench:

@@ -11,7 +11,7 @@ func TestForwardAuthInTheBrowser(t *testing.T) {
 	t.Parallel()
 	st := newStreet(t, "--cookie-domain", "example.com")
 	st.addUser("ines", "--lifetime", "30")
-	for _, r := range recipes {
+	for _, r := range runnable() {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			d := st.openDoor(t, r.name)

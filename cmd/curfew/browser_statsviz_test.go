@@ -42,7 +42,7 @@ func TestAppOfOthers(t *testing.T) {
 		b.draws()
 		b.goesIdle()
 	})
-	for _, r := range recipes {
+	for _, r := range runnable() {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			d := st.openDoor(t, r.name)

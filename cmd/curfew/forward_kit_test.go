@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -62,6 +64,7 @@ type frontDoor struct {
 	*street
 	t      *testing.T
 	name   string
+	bare   bool // as in recipe
 	port   int
 	curfew *relay // the proxy's way to Curfew
 }
@@ -69,15 +72,39 @@ type frontDoor struct {
 // base is the address of a host behind the proxy.
 func (d *frontDoor) base(host string) string { return fmt.Sprintf("https://%s:%d", host, d.port) }
 
-// recipes says how each recipe is run: its files in docs/recipes, where they are copied to below a directory, and the command.
-// Nothing in them is changed but addresses, ports and the paths of files.
-var recipes = []struct {
+// traefik is for make traefik: Debian has no Traefik, and building one takes longer than all tests.
+var traefik = flag.String("traefik", "", "the program Traefik, whose recipe is run too")
+
+// recipe says how a recipe is run: its files in docs/recipes, where they are copied to below a directory, and the command.
+// Nothing in them is changed but addresses, hosts, ports and the paths of files.
+type recipe struct {
 	name    string
 	files   map[string]string
 	listen  [2]string // what says where to listen, and what says it in the test; %d is the port
+	hosts   [2]string // likewise which hosts there are, where listen does not say it
 	extra   map[string]string
 	command func(dir string) *exec.Cmd
-}{
+	bare    bool // where Curfew does not answer, so does the proxy, with 5xx and no more
+}
+
+// runnable are the recipes whose proxies are at hand.
+func runnable() []recipe {
+	if *traefik == "" {
+		return recipes
+	}
+	return append(slices.Clone(recipes), recipe{
+		name:   "traefik",
+		files:  map[string]string{"traefik/traefik.yaml": "traefik.yaml", "traefik/curfew.yaml": "curfew.yaml"},
+		listen: [2]string{`address: ":443"`, `address: "127.0.0.1:%d"`},
+		hosts:  [2]string{"Host(`app.example.com`)", "(Host(`app.example.com`) || Host(`other.example.com`))"},
+		command: func(dir string) *exec.Cmd {
+			return exec.Command(*traefik, "--configFile="+dir+"/traefik.yaml")
+		},
+		bare: true,
+	})
+}
+
+var recipes = []recipe{
 	{
 		name: "nginx",
 		files: map[string]string{
@@ -132,11 +159,11 @@ var recipes = []struct {
 // openDoor runs the proxy of a recipe until the test ends.
 func (st *street) openDoor(t *testing.T, name string) *frontDoor {
 	t.Helper()
-	for _, r := range recipes {
+	for _, r := range runnable() {
 		if r.name != name {
 			continue
 		}
-		d := &frontDoor{street: st, t: t, name: name, port: freePort(t), curfew: newRelay(t, strings.TrimPrefix(st.server.base, "http://"))}
+		d := &frontDoor{street: st, t: t, name: name, bare: r.bare, port: freePort(t), curfew: newRelay(t, strings.TrimPrefix(st.server.base, "http://"))}
 		dir := t.TempDir()
 		both := filepath.Join(dir, "both.pem")
 		concat(t, both, st.tlsCert, st.tlsKey)
@@ -144,14 +171,18 @@ func (st *street) openDoor(t *testing.T, name string) *frontDoor {
 			r.listen[0], fmt.Sprintf(r.listen[1], d.port),
 			"127.0.0.1:8080", d.curfew.addr(), "127.0.0.1:3000", st.app.addr(),
 			"/etc/ssl/certs/app.example.com.pem", st.tlsCert, "/etc/ssl/private/app.example.com.key", st.tlsKey,
-			"/etc/haproxy/app.example.com.pem", both, "/etc/haproxy/", dir+"/",
+			"/etc/haproxy/app.example.com.pem", both, "/etc/haproxy/", dir+"/", "/etc/traefik/", dir+"/",
 		)
 		for from, to := range r.files {
 			text, err := os.ReadFile("../../docs/recipes/" + from)
 			if err != nil {
 				t.Fatal(err)
 			}
-			write(t, filepath.Join(dir, to), replace.Replace(string(text)))
+			with := replace.Replace(string(text))
+			if r.hosts[0] != "" {
+				with = strings.ReplaceAll(with, r.hosts[0], r.hosts[1])
+			}
+			write(t, filepath.Join(dir, to), with)
 		}
 		for to, text := range r.extra {
 			write(t, filepath.Join(dir, to), strings.ReplaceAll(text, "DIR", dir))
@@ -163,7 +194,7 @@ func (st *street) openDoor(t *testing.T, name string) *frontDoor {
 	return nil
 }
 
-// run runs the proxy and waits until it listens.
+// run runs the proxy and waits until it has its certificate, for which one listens before it knows what to do.
 func (d *frontDoor) run(cmd *exec.Cmd) {
 	d.t.Helper()
 	var out syncBuffer
@@ -187,7 +218,7 @@ func (d *frontDoor) run(cmd *exec.Cmd) {
 	})
 	deadline := time.After(patience)
 	for {
-		conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", d.port), time.Second)
+		conn, err := tls.DialWithDialer(&net.Dialer{Timeout: time.Second}, "tcp", fmt.Sprintf("127.0.0.1:%d", d.port), &tls.Config{RootCAs: d.pool, ServerName: appHost})
 		if err == nil {
 			conn.Close()
 			return
