@@ -34,7 +34,7 @@ func (k Key) Expired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now.
 
 // Actor is who does what is done with the key, for the history: the owner, by the key.
 func (k Key) Actor(owner Account) curfew.Actor {
-	return curfew.Actor{User: owner.ID, Name: owner.Name + " (key " + k.Name + ")"}
+	return curfew.Actor{User: owner.ID, Name: owner.Name + " (key " + k.Name + ")", Key: string(k.ID)}
 }
 
 // Bounds of API keys.

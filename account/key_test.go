@@ -56,7 +56,7 @@ func TestKey(t *testing.T) {
 		if err != nil || got != want || acc != mia {
 			t.Errorf("%+v of %+v, %v", got, acc, err)
 		}
-		if by := got.Actor(acc); by != (curfew.Actor{User: mia.ID, Name: "mia (key nightly backup)"}) {
+		if by := got.Actor(acc); by != (curfew.Actor{User: mia.ID, Name: "mia (key nightly backup)", Key: string(key.ID)}) {
 			t.Errorf("actor %+v", by)
 		}
 		synctest.Wait() // its use is being written

@@ -78,6 +78,7 @@ type Party struct {
 	ID      curfew.UserID    `json:"id,omitempty"`
 	Name    string           `json:"name"`
 	Session curfew.SessionID `json:"session,omitempty"` // in which somebody acted
+	Key     string           `json:"key,omitempty"`     // ID of the API key with which somebody acted
 }
 
 // Change is what became of one field of an account.
@@ -92,7 +93,7 @@ func ByActor(a curfew.Actor) *Party {
 	if a == (curfew.Actor{}) {
 		return nil
 	}
-	return &Party{ID: a.User, Name: a.Name, Session: a.Session}
+	return &Party{ID: a.User, Name: a.Name, Session: a.Session, Key: a.Key}
 }
 
 // From returns from where the request came in whose context something happens, or "".

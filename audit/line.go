@@ -88,6 +88,7 @@ func (o *object) party(key string, p *Party) {
 	in.optional("id", string(p.ID))
 	in.string("name", p.Name)
 	in.optional("session", string(p.Session))
+	in.optional("key", p.Key)
 	o.text = append(in.text, '}')
 }
 

@@ -286,6 +286,7 @@ func (r *request) factsOf(rec audit.Record, at audit.Mark, row auditRow) (facts 
 	add("Who", row.Who, false)
 	if rec.By != nil {
 		add("In session", string(rec.By.Session), true)
+		add("By API key", rec.By.Key, true)
 	}
 	add("From", rec.From, true)
 	if rec.User != nil {

@@ -44,7 +44,7 @@ func TestAuditOfSessions(t *testing.T) {
 
 // TestAuditOfMany ends all sessions at once, when they are few and when they are many.
 func TestAuditOfMany(t *testing.T) {
-	by := curfew.Ending{Reason: curfew.ReasonTerminated, By: curfew.Actor{User: "id-mia", Name: "mia", Session: "own"}}
+	by := curfew.Ending{Reason: curfew.ReasonTerminated, By: curfew.Actor{User: "id-mia", Name: "mia", Session: "own", Key: "k1"}}
 	for first, want := range map[int][]audit.Event{
 		2: {audit.SessionTerminated, audit.SessionTerminated},
 		1: {audit.SessionsTerminated},
@@ -65,7 +65,7 @@ func TestAuditOfMany(t *testing.T) {
 			t.Fatalf("with %d at once the log is %+v, %v", first, page.Records, err)
 		}
 		for i, event := range want {
-			if r := page.Records[i]; r.Event != event || r.By.Name != "mia" || r.By.Session != "own" || r.Reason != "terminated" {
+			if r := page.Records[i]; r.Event != event || r.By.Name != "mia" || r.By.Session != "own" || r.By.Key != "k1" || r.Reason != "terminated" {
 				t.Errorf("with %d at once record %d is %+v, want %s", first, i, r, event)
 			}
 		}

@@ -311,7 +311,9 @@ func testEnd(t *testing.T, s curfew.Store) {
 	r := Record("a", "amara", 0)
 	insert(t, s, r, Record("b", "amara", 0))
 	one := curfew.Selection{IDs: []curfew.SessionID{"a"}}
-	n, ended, err := s.End(t.Context(), T0.Add(time.Second), one, terminated)
+	byKey := terminated
+	byKey.By.Key = "k1" // is not for the history
+	n, ended, err := s.End(t.Context(), T0.Add(time.Second), one, byKey)
 	if err != nil || n != 1 {
 		t.Fatalf("End = %d, %v; want 1", n, err)
 	}
