@@ -50,7 +50,6 @@ func (a *api) config() huma.Config {
 		Transformers:                 []huma.Transformer{translate},
 	}
 	c.AllowAdditionalPropertiesByDefault = true
-	c.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
 	return c
 }
 
@@ -173,6 +172,7 @@ var notes = map[string]string{
 
 // finish takes out what huma adds and nobody answers, and adds what handlers write themselves.
 func finish(o *huma.OpenAPI) {
+	o.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
 	o.Components.Schemas.Schema(reflect.TypeFor[HistoryPage](), true, "")
 	if o.Paths["/api/v1/audit"] != nil {
 		o.Components.Schemas.Schema(reflect.TypeFor[AuditPage](), true, "")

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"testing"
@@ -32,4 +33,25 @@ func TestOpenAPIDocument(t *testing.T) {
 			t.Errorf("%s is not what the server says (%v): run go test ./httpapi -run OpenAPI -update", documentPath, err)
 		}
 	})
+}
+
+// TestProblemsMayHoldMore lets clients take problems that have a field more one day (RFC 9457, section 3.2).
+func TestProblemsMayHoldMore(t *testing.T) {
+	text, err := os.ReadFile(documentPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Components struct {
+			Schemas map[string]struct{ AdditionalProperties *bool }
+		}
+	}
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"Problem", "FieldError", "Session"} {
+		if more := doc.Components.Schemas[name].AdditionalProperties; more == nil || !*more {
+			t.Errorf("%s is closed to what it may hold one day", name)
+		}
+	}
 }
