@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -165,7 +166,7 @@ func readPrivate(file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && !isCredential(file, mode) {
 		return "", fmt.Errorf("others may read %s (its mode is %04o); run: chmod 600 %s", file, mode, file)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxPrivate+1))
@@ -173,6 +174,13 @@ func readPrivate(file string) (string, error) {
 		err = fmt.Errorf("%s has more than %d bytes", file, maxPrivate) // a part of a secret would be another secret
 	}
 	return string(text), err
+}
+
+// isCredential reports whether the file is one that systemd hands to this service alone (LoadCredential=). What shows as the rights of a
+// group there is the mask of an access list, which names the service's user.
+func isCredential(file string, mode os.FileMode) bool {
+	dir := os.Getenv("CREDENTIALS_DIRECTORY")
+	return dir != "" && mode == 0o440 && filepath.Dir(filepath.Clean(file)) == filepath.Clean(dir)
 }
 
 // transport returns one that gives up on a server that is silent. How long an answer may take in all is not limited: it may be a stream.

@@ -258,3 +258,21 @@ func TestWebhookMistakes(t *testing.T) {
 		}
 	}
 }
+
+// TestCredentialsOfSystemd has files as systemd hands them to a service: with mode 0440, in a folder that it names.
+func TestCredentialsOfSystemd(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	t.Setenv("CREDENTIALS_DIRECTORY", dir)
+	for file, ok := range map[string]bool{
+		filepath.Join(dir, "crm"): true, filepath.Join(dir, "open"): false, filepath.Join(elsewhere, "crm"): false,
+	} {
+		mode := os.FileMode(0o440)
+		if filepath.Base(file) == "open" {
+			mode = 0o444
+		}
+		writeFile(t, file, hookSecret, mode)
+		if _, err := readPrivate(file); (err == nil) != ok {
+			t.Errorf("%s with mode %04o: %v", file, mode, err)
+		}
+	}
+}
