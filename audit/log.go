@@ -138,8 +138,8 @@ func (q Query) matcher() func(line []byte) (Record, bool, error) {
 		if len(words) > 0 && !containsAll(strings.ToLower(string(line)), words) {
 			return r, false, nil
 		}
-		if r, err = parse(line); err != nil {
-			return r, false, damaged(err)
+		if r, err = read(line); err != nil {
+			return r, false, err
 		}
 		return r, q.matches(r), nil
 	}
@@ -173,19 +173,40 @@ type Line struct {
 // Lines returns the records from a number on that are kept at the time of the call, the earliest first, with their hashes.
 func (l *Log) Lines(ctx context.Context, from int64) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
+		for at, err := range l.chain(ctx, from) {
+			var line Line
+			if err == nil {
+				line = Line{at.No, withHash(at.text, at.Hash)}
+			}
+			if !yield(line, err) {
+				return
+			}
+		}
+	}
+}
+
+// chained is a line as it is kept, with its place.
+type chained struct {
+	Mark
+	text []byte
+}
+
+// chain is Lines for what is kept itself.
+func (l *Log) chain(ctx context.Context, from int64) iter.Seq2[chained, error] {
+	return func(yield func(chained, error) bool) {
 		last, err := l.store.AuditEnd(ctx)
 		if err != nil {
-			yield(Line{}, err)
+			yield(chained{}, err)
 			return
 		}
 		at, err := l.placeBefore(ctx, from)
 		if err != nil {
-			yield(Line{}, err)
+			yield(chained{}, err)
 			return
 		}
 		for b, err := range l.blocks(ctx, at) {
 			if err != nil {
-				yield(Line{}, err)
+				yield(chained{}, err)
 				return
 			}
 			if b.No > last.No {
@@ -195,7 +216,7 @@ func (l *Log) Lines(ctx context.Context, from int64) iter.Seq2[Line, error] {
 			for i, text := range b.lines() {
 				hash = hash.Next(text)
 				no := b.No + int64(i)
-				if no >= from && !yield(Line{no, withHash(text, hash)}, nil) {
+				if no >= from && !yield(chained{Mark{no, hash}, text}, nil) {
 					return
 				}
 			}
@@ -287,10 +308,10 @@ type Entry struct {
 // Entries is Lines for records that are to be read.
 func (l *Log) Entries(ctx context.Context, from int64) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		for line, err := range l.Lines(ctx, from) {
-			var e Entry
+		for at, err := range l.chain(ctx, from) {
+			e := Entry{Mark: at.Mark}
 			if err == nil {
-				e, err = entryOf(line)
+				e.Record, err = read(at.text)
 			}
 			if !yield(e, err) || err != nil {
 				return
@@ -299,15 +320,13 @@ func (l *Log) Entries(ctx context.Context, from int64) iter.Seq2[Entry, error] {
 	}
 }
 
-func entryOf(line Line) (e Entry, err error) {
-	text, hash, _ := withoutHash(line.Text)
-	if e.Record, err = parse(text); err == nil {
-		e.Mark, err = ParseMark(fmt.Sprintf("%d:%s", line.No, hash))
-	}
+// read is parse for what is kept.
+func read(line []byte) (Record, error) {
+	r, err := parse(line)
 	if err != nil {
-		return e, damaged(err)
+		return r, &curfew.Error{Code: curfew.CodeUnavailable, Message: "the audit log is damaged; run \"curfew audit verify\"", Err: err}
 	}
-	return e, nil
+	return r, nil
 }
 
 // Get returns a record and its place. The error has CodeNotFound if it is not kept.
@@ -322,10 +341,6 @@ func (l *Log) Get(ctx context.Context, no int64) (Record, Mark, error) {
 		return e.Record, e.Mark, nil
 	}
 	return Record{}, Mark{}, &curfew.Error{Code: curfew.CodeNotFound, Message: "there is no such record, or it was deleted because of its age"}
-}
-
-func damaged(err error) error {
-	return &curfew.Error{Code: curfew.CodeUnavailable, Message: "the audit log is damaged; run \"curfew audit verify\"", Err: err}
 }
 
 // Verify looks at all records that are kept, and returns the places before the first and of the last. The error is a *Broken if a
