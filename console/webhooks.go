@@ -46,9 +46,6 @@ func (r *request) hookRow(s webhook.Status) hookRow {
 		Name: s.Name, URL: s.URL, Types: s.Types, State: "good", StateName: "Delivering",
 		Delivered: r.clock.stamp(s.Delivered), Failed: r.clock.stamp(s.Failed), Error: s.Error, Next: r.clock.stamp(s.Next), GivenUp: s.Skipped,
 	}
-	if len(row.Types) == 0 {
-		row.Types = webhook.Types
-	}
 	if s.Behind > 0 {
 		row.Behind = plural(int(s.Behind), "record", "records") + " behind"
 	}

@@ -51,6 +51,14 @@ type Session struct {
 
 func at(t time.Time) Time { return Time{t.UTC()} }
 
+// atUnlessZero is at, and nothing of no time.
+func atUnlessZero(t time.Time) Time {
+	if t.IsZero() {
+		return Time{}
+	}
+	return at(t)
+}
+
 // newSession is a session as of now; ending is how it ended, if somebody ended it.
 func newSession(s curfew.Session, ending *curfew.Ending, now time.Time) Session {
 	doc := Session{

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"time"
 
 	"github.com/curfewhq/curfew/webhook"
 )
@@ -36,21 +35,10 @@ type WebhookList struct {
 }
 
 func newWebhook(s webhook.Status) Webhook {
-	doc := Webhook{
+	return Webhook{
 		Name: s.Name, URL: s.URL, Types: s.Types, Off: s.Off, Upto: s.Upto, Behind: s.Behind, Error: s.Error, Tries: s.Tries, GivenUp: s.Skipped,
 		DeliveredAt: atUnlessZero(s.Delivered), FailedAt: atUnlessZero(s.Failed), NextTryAt: atUnlessZero(s.Next),
 	}
-	if len(doc.Types) == 0 {
-		doc.Types = webhook.Types
-	}
-	return doc
-}
-
-func atUnlessZero(t time.Time) Time {
-	if t.IsZero() {
-		return Time{}
-	}
-	return at(t)
 }
 
 func (a *api) listWebhooks(c *call, _, _ none) (WebhookList, error) {

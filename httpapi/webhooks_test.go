@@ -17,7 +17,7 @@ type hooks struct{}
 
 func (hooks) Status(context.Context) ([]webhook.Status, error) {
 	return []webhook.Status{
-		{Name: "crm", URL: "https://crm.example/hook", Upto: 7, Delivered: time.Now()},
+		{Name: "crm", URL: "https://crm.example/hook", Types: webhook.Types, Upto: 7, Delivered: time.Now()},
 		{Name: "chat", URL: "https://chat.example/hook", Types: []webhook.Type{webhook.SessionEnded}, Upto: 3, Behind: 4, Failed: time.Now(), Error: "it answered 502", Tries: 2, Next: time.Now().Add(time.Minute), Skipped: 1},
 	}, nil
 }

@@ -38,6 +38,9 @@ func newReceiver(e Endpoint, client *http.Client) (*receiver, error) {
 	if err := e.Check(); err != nil {
 		return nil, err
 	}
+	if len(e.Types) == 0 {
+		e.Types = Types
+	}
 	r := &receiver{Endpoint: e, client: client, wake: make(chan struct{}, 1)}
 	for _, secret := range e.Secrets {
 		if err := CheckSecret(secret); err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -111,13 +110,9 @@ func (s *Sender) cursors(ctx context.Context) (map[string]audit.Cursor, error) {
 	if err := s.Cursors.ForgetCursors(ctx, names); err != nil {
 		return nil, err
 	}
-	found, err := s.Cursors.Cursors(ctx)
+	cursors, err := s.Cursors.Cursors(ctx)
 	if err != nil {
 		return nil, err
-	}
-	cursors := maps.Clone(found)
-	if cursors == nil {
-		cursors = map[string]audit.Cursor{}
 	}
 	end, err := s.Log.End(ctx)
 	if err != nil {
@@ -152,6 +147,9 @@ func (s *Sender) serve(ctx context.Context, r *receiver) {
 
 // pass tells what the log holds by now.
 func (s *Sender) pass(ctx context.Context, r *receiver) error {
+	if end, err := s.Log.End(ctx); err != nil || end.No <= r.cursor().No {
+		return err
+	}
 	saved := time.Now()
 	for entry, err := range s.Log.Entries(ctx, r.cursor().No+1) {
 		if err != nil {
@@ -160,7 +158,7 @@ func (s *Sender) pass(ctx context.Context, r *receiver) error {
 		if missed := entry.Mark.No - r.cursor().No - 1; missed > 0 {
 			s.Logger.Error("webhook: records were deleted before they could be told; see --keep-audit", "endpoint", r.Name, "records", missed)
 		}
-		if m, ok := messageOf(entry.Record, entry.Mark); ok && r.wants(m.typ) {
+		if m, ok := messageOf(entry.Record, entry.Mark); ok && slices.Contains(r.Types, m.typ) {
 			if err := s.deliver(ctx, r, m); err != nil {
 				return err
 			}

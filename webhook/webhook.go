@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 )
@@ -37,8 +36,6 @@ type Endpoint struct {
 	Secrets []string // by which messages are signed, see CheckSecret; more than one while they are being changed
 	Types   []Type   // empty: all
 }
-
-func (e Endpoint) wants(t Type) bool { return len(e.Types) == 0 || slices.Contains(e.Types, t) }
 
 // Check returns an error that says what is wrong with the endpoint. HTTP without TLS is for programs on this machine alone: a message says who is signed in.
 func (e Endpoint) Check() error {
