@@ -22,14 +22,10 @@ type Key struct {
 }
 
 func newKey(k account.Key, owner account.Account) Key {
-	doc := Key{ID: k.ID, UserID: owner.ID, Username: owner.Name, Name: k.Name, Role: k.Role, CreatedAt: at(k.CreatedAt)}
-	if !k.ExpiresAt.IsZero() {
-		doc.ExpiresAt = at(k.ExpiresAt)
+	return Key{
+		ID: k.ID, UserID: owner.ID, Username: owner.Name, Name: k.Name, Role: k.Role,
+		CreatedAt: at(k.CreatedAt), ExpiresAt: atUnlessZero(k.ExpiresAt), LastUsedAt: atUnlessZero(k.LastUsed),
 	}
-	if !k.LastUsed.IsZero() {
-		doc.LastUsedAt = at(k.LastUsed)
-	}
-	return doc
 }
 
 // NewKey is what is given for a new API key.

@@ -22,15 +22,11 @@ type User struct {
 }
 
 func newUser(a account.Account) User {
-	u := User{
+	return User{
 		ID: a.ID, Username: a.Name, FullName: a.FullName, Role: a.Role,
 		LifetimeSeconds: inSeconds(a.Lifetime), Enabled: a.Enabled,
-		CreatedAt: at(a.CreatedAt), PasswordChangedAt: at(a.PasswordChangedAt),
+		CreatedAt: at(a.CreatedAt), PasswordChangedAt: at(a.PasswordChangedAt), LastSignInAt: atUnlessZero(a.LastSignIn),
 	}
-	if !a.LastSignIn.IsZero() {
-		u.LastSignInAt = at(a.LastSignIn)
-	}
-	return u
 }
 
 // NewUser is what is given for a new account.
