@@ -122,7 +122,7 @@ const (
 	sweepEvery  = time.Second
 	tickEvery   = 30 * time.Second
 	forgetEvery = time.Hour
-	flushBatch  = 1000
+	flushBatch  = 100
 
 	// touchTimeout is how long the store may take to write a batch, while others wait for their turn and the sweeper does nothing else. What
 	// was not written by then is written later.

@@ -119,7 +119,7 @@ func (t *tx) index(most int) error {
 		return err
 	}
 	t.onCommit(func() { t.arrivals.remove(keys(found)...) })
-	return inPieces(found, func(piece []liveRow) error {
+	return t.inPieces(found, func(piece []liveRow) error {
 		if err := t.countLive("+", "seq IN "+listed, seqs(piece)); err != nil {
 			return err
 		}

@@ -155,14 +155,14 @@ func (t *tx) setCopied(to copied) error {
 func (t *tx) clearCopied(f fence, most int) (n int, err error) {
 	found, err := t.liveRows("SELECT "+keyColumns+" FROM session WHERE seq <= ? AND id <> ? ORDER BY seq LIMIT ?", f.upto, string(f.but), most)
 	if err != nil || len(found) < most {
-		return len(found), errors.Join(err, inPieces(found, t.drop))
+		return len(found), errors.Join(err, t.inPieces(found, t.drop))
 	}
 	staying, err := t.survivors(f, t.pace.stay+1)
 	if err != nil {
 		return 0, err
 	}
 	if staying > t.pace.stay {
-		return most, inPieces(found, t.drop)
+		return most, t.inPieces(found, t.drop)
 	}
 	return 0, t.clearAll(f)
 }

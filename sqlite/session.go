@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -124,6 +123,9 @@ func (db *DB) Touch(ctx context.Context, now time.Time, touches []curfew.Touch) 
 	live := make([]bool, len(touches))
 	err := db.writer.write(ctx, now, func(t *tx) (err error) {
 		for i, touch := range touches {
+			if i > 0 {
+				t.rest()
+			}
 			if live[i], err = t.touch(touch); err != nil {
 				return err
 			}
@@ -269,8 +271,8 @@ func (t *tx) endRows(rows []liveRow, e curfew.Ending, from string) error {
 	return t.move(rows, e)
 }
 
-// dueAtOnce is how many due sessions one call moves, so that other changes get between.
-const dueAtOnce = 1000
+// dueAtOnce is how many due sessions one call moves, so that other changes get between: these have to wait for the pages of all of them.
+const dueAtOnce = 250
 
 // selected returns the live sessions of a selection, which is not of everybody.
 func (t *tx) selected(sel curfew.Selection, now time.Time) (rows []liveRow, err error) {
@@ -349,7 +351,7 @@ func (t *tx) move(rows []liveRow, e curfew.Ending) error {
 	if err := t.record(rows, e); err != nil {
 		return err
 	}
-	return inPieces(rows, t.drop)
+	return t.inPieces(rows, t.drop)
 }
 
 // record writes sessions into history, and counts them as live no longer.
@@ -358,7 +360,7 @@ func (t *tx) record(rows []liveRow, e curfew.Ending) error {
 	if err != nil {
 		return err
 	}
-	return inPieces(rows, func(piece []liveRow) error { return t.recordPiece(piece, e, by) })
+	return t.inPieces(rows, func(piece []liveRow) error { return t.recordPiece(piece, e, by) })
 }
 
 // drop takes sessions that are in history out of the live ones.
@@ -367,17 +369,18 @@ func (t *tx) drop(rows []liveRow) error {
 	return err
 }
 
-// pieceSize is how many rows one statement changes. The scheduler lets a goroutine run for 10 ms, which is too long for
-// checks to wait.
-const pieceSize = 16
+// pieceSize is how many rows one statement changes: so few that it is soon over.
+const pieceSize = 8
 
 // inPieces calls f with a few rows at a time, and lets others run in between.
-func inPieces(rows []liveRow, f func(piece []liveRow) error) error {
-	for piece := range slices.Chunk(rows, pieceSize) {
+func (t *tx) inPieces(rows []liveRow, f func(piece []liveRow) error) error {
+	for i, piece := range slices.Collect(slices.Chunk(rows, pieceSize)) {
+		if i > 0 {
+			t.rest()
+		}
 		if err := f(piece); err != nil {
 			return err
 		}
-		runtime.Gosched()
 	}
 	return nil
 }

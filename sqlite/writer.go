@@ -59,6 +59,7 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 		db: db, tx: t, jobs: make(chan *job, groupSize),
 		closed: make(chan struct{}), idle: make(chan struct{}), failed: make(chan struct{}),
 	}
+	t.isAwaited = func() bool { return len(w.jobs) > 0 }
 	go w.run()
 	return w, nil
 }
@@ -218,6 +219,8 @@ type tx struct {
 	statements map[string]*sql.Stmt
 	appending  appending
 	pace       pace
+	isAwaited  func() bool // whether another job waits
+	rested     time.Time   // when the work at hand began, or went on
 	arrivals   *arrivals
 	lastSeq    int64 // the highest session.seq that was ever given in this process
 	names      names
@@ -288,6 +291,7 @@ func (t *tx) chore(step int) error {
 
 // group does jobs in one transaction. An error means that none of them happened.
 func (t *tx) group(jobs []*job) error {
+	t.rested = time.Now()
 	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
@@ -310,6 +314,21 @@ func (t *tx) group(jobs []*job) error {
 	}
 	t.committed()
 	return nil
+}
+
+// restAfter is how long the writer works at a stretch while nobody waits for it. A thread that is always busy keeps another one that wakes on its
+// processor waiting for as long as the system lets it, which may be milliseconds, and Go's scheduler lets a goroutine run for 10.
+const restAfter = 300 * time.Microsecond
+
+// rest is called between the parts of long work. It lets others run, and if no other job waits, for as long as it has worked.
+func (t *tx) rest() {
+	worked := time.Since(t.rested)
+	if worked < restAfter || t.isAwaited() {
+		runtime.Gosched()
+		return
+	}
+	time.Sleep(min(worked, time.Millisecond))
+	t.rested = time.Now()
 }
 
 // take returns the jobs that nobody has withdrawn.
