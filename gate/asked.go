@@ -3,6 +3,8 @@ package gate
 import (
 	"net/http"
 	"net/netip"
+	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -152,6 +154,14 @@ func isPlain(path string) bool {
 func isDots(s string) bool {
 	segment, _, _ := strings.Cut(s, "/")
 	return segment == "." || segment == ".."
+}
+
+// climbs reports whether a path with its query leads up by ".." once somebody has decoded it.
+func climbs(uri string) bool {
+	raw, _, _ := strings.Cut(uri, "?")
+	path, err := url.PathUnescape(raw)
+	segments := strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '\\' })
+	return err != nil || slices.Contains(segments, "..")
 }
 
 func isHex(c byte) bool {

@@ -126,6 +126,9 @@ func toldBy(r *http.Request) (told, error) {
 	ok = ok && agree(&t.method, r.Header["X-Forwarded-Method"]) && agree(&t.uri, r.Header["X-Forwarded-Uri"]) &&
 		agree(&t.host, r.Header["X-Forwarded-Host"]) && agree(&t.proto, r.Header["X-Forwarded-Proto"])
 	if below := strings.TrimPrefix(r.RequestURI, AuthPath); ok && strings.HasPrefix(below, "/") && len(below) < len(r.RequestURI) {
+		if climbs(below) { // out of what a proxy keeps for itself, so it may come from outside
+			return t, errAmbiguous
+		}
 		ok = agreeWith(&t.method, r.Method) && agreeWith(&t.host, r.Host) && agreeWith(&t.uri, below)
 	}
 	if t.host == "" {

@@ -217,6 +217,28 @@ func TestAuthContradictions(t *testing.T) {
 	}
 }
 
+// TestAuthFromOutside asks by paths that a proxy may have taken for another than AuthPath, and so let anybody ask: it would tell scripts
+// in an app's page the cookies that are hidden from them.
+func TestAuthFromOutside(t *testing.T) {
+	h := newHouse(t, nil)
+	auth := newAuth(t, h)
+	cookie := curfew.SecureCookie + "=" + h.mia.Reveal() + "; theme=dark"
+	for below, want := range map[string]int{
+		"/..": 400, "/../x": 400, "/..%2fx": 400, "/%2e%2e%2Fx": 400, "/.%2e/x": 400, "/x/../../y": 400, "/..%5cx": 400,
+		"/": 200, "/x": 200, "/x?a=/../": 200, "/..x": 200, "/x;a//.": 200,
+	} {
+		r := httptest.NewRequest("GET", AuthPath+below, nil)
+		r.Host = "open.example.com"
+		r.Header.Set("X-Forwarded-Proto", "https")
+		r.Header.Set("Cookie", cookie)
+		w := httptest.NewRecorder()
+		auth.ServeHTTP(w, r)
+		if told := w.Header().Get("Cookie"); w.Code != want || told != "" && want != 200 {
+			t.Errorf("%s: status %d, tells the cookies %q, want %d", below, w.Code, told, want)
+		}
+	}
+}
+
 // TestAuthActivity asks for what a page does by itself, and for what a person does, by the original method.
 func TestAuthActivity(t *testing.T) {
 	script := []string{"Sec-Fetch-Mode", "cors", "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Dest", "empty"}
