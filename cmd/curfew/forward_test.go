@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"net/url"
 	pathpkg "path"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,8 @@ func (d *frontDoor) testSignedOut(t *testing.T) {
 func (d *frontDoor) testIdentity(t *testing.T) {
 	v := d.visitor(appHost)
 	v.signIn("mia", "/echo?a=b%20c")
+	d.testOutside(t, v.cookie())
+	v.testKey(t)
 	plain := v.do("GET", "/echo", "", fetch...).echoed(t)
 	lies := [][]string{
 		{"Remote-User", "amara"},
@@ -121,6 +124,41 @@ func (d *frontDoor) testIdentity(t *testing.T) {
 	}
 }
 
+// testOutside asks Curfew what is for the proxy to ask, by addresses that a proxy tidies before it looks for whom they are, and passes on
+// as they came. An app's own page could send them, and read in the answer the cookies that are hidden from it.
+func (d *frontDoor) testOutside(t *testing.T, cookie string) {
+	for _, below := range []string{"/..%2fx", "/%2e%2e%2fx", "/x/..%2f..%2fx", "/../x", "/x/../../x", "/.%2E/x", "/..%2f", "/..", `/..\x`, "/..%5cx"} {
+		for _, host := range []string{appHost, "other.example.com"} { // of which one has rules, and one none
+			a := d.raw(t, gate.AuthPath+below, host, cookie+"; theme=dark", "outside", "X-Forwarded-Method: GET", "X-Original-Method: GET")
+			if a.Header.Get("Cookie") != "" || a.Header.Get("Remote-User") != "" || a.StatusCode == http.StatusOK {
+				t.Errorf("asking from outside below %s: status %d with %v", below, a.StatusCode, a.Header)
+			}
+		}
+	}
+}
+
+// testKey sends an app credentials: what is an API key of Curfew's it does not get.
+func (v *visitor) testKey(t *testing.T) {
+	authorized := func(lines ...string) answered {
+		header := slices.Clone(fetch)
+		for _, line := range lines {
+			header = append(header, "Authorization", line)
+		}
+		return v.do("GET", "/echo", "", header...)
+	}
+	for sent, want := range map[string]string{
+		"Basic YTpi": "Basic YTpi", "Bearer abc": "Bearer abc",
+		"Bearer curfew_key_abc": "", "bearer  curfew_key_abc": "", "BEARER\tcurfew_key_abc": "",
+	} {
+		if got := strings.Join(authorized(sent).echoed(t)["authorization"], "|"); got != want {
+			t.Errorf("%q: the app gets %q, want %q", sent, got, want)
+		}
+	}
+	if a := authorized("Basic YTpi", "Bearer curfew_key_abc"); strings.Contains(a.text, "curfew_key_") { // some refuse two
+		t.Errorf("a key beside something else: the app gets it: %s", a.text)
+	}
+}
+
 // Ways to write an address, by which a rule might be got around.
 var spellings = []string{
 	"/admin", "/admin/", "/admin/x", "/ADMIN", "/Admin/x", "/%61dmin", "/adm%69n", "/admin%2fx", "/admin%2Fx", "/admin%5cx", "/admin;x", "/admin;/x",
@@ -146,11 +184,11 @@ func (d *frontDoor) testRules(t *testing.T) {
 	for i, uri := range spellings {
 		for _, host := range []string{appHost, "APP.example.com", "app.example.com:443", "app.example.com."} {
 			probe := fmt.Sprintf("%s-%d-%s", d.name, i, host)
-			status := d.raw(t, uri, host, mia.cookie(), probe+"-mia")
+			status := d.raw(t, uri, host, mia.cookie(), probe+"-mia").StatusCode
 			if got := d.app.probed(probe + "-mia"); got != nil && couldBe(got.RequestURI, "/admin") && !strings.HasPrefix(got.Host, "other.") {
 				t.Errorf("a user's %s (%s): the app got %s, status %d", uri, host, got.RequestURI, status)
 			}
-			status = d.raw(t, uri, host, "", probe+"-stranger")
+			status = d.raw(t, uri, host, "", probe+"-stranger").StatusCode
 			if got := d.app.probed(probe + "-stranger"); got != nil && !strings.HasPrefix(got.RequestURI, "/public") {
 				t.Errorf("a stranger's %s (%s): the app got %s, status %d", uri, host, got.RequestURI, status)
 			}
@@ -171,8 +209,8 @@ func (v *visitor) cookie() string {
 	return strings.Join(pairs, "; ")
 }
 
-// raw sends a GET whose address nothing tidies, and returns the status, or 0 if the proxy hangs up.
-func (d *frontDoor) raw(t *testing.T, uri, host, cookie, probe string) int {
+// raw sends a GET whose address nothing tidies, and returns the answer, or an empty one if the proxy hangs up.
+func (d *frontDoor) raw(t *testing.T, uri, host, cookie, probe string, header ...string) answered {
 	t.Helper()
 	conn, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", d.port), &tls.Config{RootCAs: d.pool, ServerName: appHost})
 	if err != nil {
@@ -180,14 +218,15 @@ func (d *frontDoor) raw(t *testing.T, uri, host, cookie, probe string) int {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(patience))
-	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\nProbe: %s\r\nSec-Fetch-Mode: cors\r\nConnection: close\r\n\r\n", uri, host, cookie, probe)
+	header = append(header, "Host: "+host, "Cookie: "+cookie, "Probe: "+probe, "Sec-Fetch-Mode: cors", "Connection: close")
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\n%s\r\n\r\n", uri, strings.Join(header, "\r\n"))
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
-		return 0
+		return answered{Response: &http.Response{}}
 	}
 	defer resp.Body.Close()
-	io.Copy(io.Discard, resp.Body)
-	return resp.StatusCode
+	text, _ := io.ReadAll(resp.Body) // some proxies end it short
+	return answered{resp, string(text)}
 }
 
 // couldBe reports whether an app that is as kind as any could take an address for a path or for something below it: it
