@@ -17,7 +17,7 @@
 //	_, token, err := sessions.Start(ctx, curfew.Start{
 //		User:     curfew.User{ID: "7", Name: "amara"},
 //		Lifetime: 15 * time.Minute,
-//		Grace:    curfew.DefaultGrace,
+//		Grace:    curfew.DefaultGrace, // where pages show the Logout dialog
 //	})
 //	curfew.SetCookie(w, r, token)
 //
@@ -46,8 +46,10 @@
 //	store.go       what a store must do; packages memory and sqlite are stores, storetest is their proof
 //	middleware.go  net/http; cookie.go and origin.go read and write what goes over the wire
 //	account/       who may sign in
-//	httpapi/       the API over HTTP
-//	gate/          the guard script in the browser
+//	audit/         the log of what was done, each record chained to the one before
+//	webhook/       telling other programs
+//	httpapi/       the API over HTTP, and a client
+//	gate/          in front of other apps: reverse proxy, forward-auth, and the guard, which shows the Logout dialog in pages
 //	console/       the web pages
 //	cmd/curfew     the program
 package curfew

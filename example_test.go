@@ -65,7 +65,7 @@ func ExampleManager_Authenticate() {
 			http.Error(w, "wrong name or password", http.StatusUnauthorized)
 			return
 		}
-		user := curfew.User{ID: "u1", Name: r.PostFormValue("username")}
+		user := curfew.User{ID: "u1", Name: r.PostFormValue("username")} // without Grace, since no page shows a Logout dialog
 		_, token, err := m.Start(r.Context(), curfew.Start{User: user, Lifetime: curfew.DefaultLifetime})
 		if err != nil {
 			http.Error(w, "try again later", http.StatusServiceUnavailable)
