@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +18,7 @@ const (
 	frameGrace = 500 * time.Millisecond // for the app to end the frame in which it is
 	sayFirst   = 100 * time.Millisecond // taking one down costs more than telling a client, so of many all are told first
 	lingerFor  = 300 * time.Millisecond // for the client to read why
+	sayTries   = 2                      // how often it is said, if time runs out
 )
 
 // Hijack turns the connection into a socket, which can be ended with a reason.
@@ -118,8 +121,15 @@ func (s *socket) say() {
 		return
 	}
 	s.ended = true
-	if s.web {
-		s.Conn.Write(s.ending)
+	if !s.web {
+		return
+	}
+	// On a busy machine the time may be over before the write begins, which is then refused without being tried.
+	for range sayTries {
+		s.Conn.SetWriteDeadline(time.Now().Add(frameGrace / sayTries))
+		if n, err := s.Conn.Write(s.ending); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
 	}
 }
 

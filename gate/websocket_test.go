@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -191,6 +192,39 @@ func TestManyWebSockets(t *testing.T) {
 	} else {
 		t.Logf("the last of %d was cut after %v", many, late)
 	}
+}
+
+// lateConn has its user wait, as a busy machine does, between setting a time limit and what shall be done within it.
+type lateConn struct {
+	net.Conn
+	late int // so many times
+}
+
+func (c *lateConn) SetWriteDeadline(t time.Time) error {
+	err := c.Conn.SetWriteDeadline(t)
+	if c.late > 0 {
+		c.late--
+		time.Sleep(2 * time.Until(t))
+	}
+	return err
+}
+
+// TestLateReason says the reason to a client that reads, though its time was over before the write began.
+func TestLateReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		defer client.Close()
+		defer server.Close()
+		s := &socket{Conn: &lateConn{Conn: server, late: 2}, web: true}
+		var ending sync.WaitGroup
+		ending.Go(func() { s.end(curfew.ErrNoSession, func() {}) })
+		defer ending.Wait()
+		client.SetReadDeadline(time.Now().Add(time.Minute))
+		got := make([]byte, len(sessionEnded))
+		if _, err := io.ReadFull(client, got); err != nil || !bytes.Equal(got, sessionEnded) {
+			t.Errorf("read %q, %v, want %q", got, err, sessionEnded)
+		}
+	})
 }
 
 // TestOtherProtocols changes to one that is no WebSocket: bytes go both ways, and the end is just the end.
