@@ -27,7 +27,7 @@ var (
 		"httpapi":   adapter,
 		"gate":      adapter,
 		"console":   adapter,
-		"internal":  {".", "account", "audit"},
+		"internal":  {".", "account", "audit", "webhook"},
 		"bench":     {".", "memory", "sqlite", "gate"},
 		"cmd":       {".", "account", "audit", "webhook", "memory", "sqlite", "httpapi", "gate", "console", "internal"},
 	}

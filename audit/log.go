@@ -362,6 +362,16 @@ func (l *Log) Start(ctx context.Context) (Mark, error) { return l.store.AuditSta
 // End returns the place of the last record.
 func (l *Log) End(ctx context.Context) (Mark, error) { return l.store.AuditEnd(ctx) }
 
+// WrittenAt returns when the record with the number was written or, if it is not kept, the next one that is: zero if there is none. It
+// does not read the record itself, which may be damaged: all records of a block are of one transaction.
+func (l *Log) WrittenAt(ctx context.Context, no int64) (time.Time, error) {
+	blocks, err := l.store.AuditBlocks(ctx, no, false, 1)
+	if err != nil || len(blocks) == 0 {
+		return time.Time{}, err
+	}
+	return blocks[0].At, nil
+}
+
 // VerifyOn is a part of Verify: it looks at about most records that come after a place, which it believes, and returns whether there
 // are more after last. First is that place or, if records were forgotten meanwhile, the one before the first that is kept.
 func (l *Log) VerifyOn(ctx context.Context, at Mark, most int, marks ...Mark) (first, last Mark, more bool, err error) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -41,7 +42,7 @@ func newReceiver(e Endpoint, client *http.Client) (*receiver, error) {
 	if len(e.Types) == 0 {
 		e.Types = Types
 	}
-	r := &receiver{Endpoint: e, client: client, wake: make(chan struct{}, 1)}
+	r := &receiver{Endpoint: e, client: client, wake: make(chan struct{}, 1), status: Status{Sent: map[Outcome]int{}}}
 	for _, secret := range e.Secrets {
 		if err := CheckSecret(secret); err != nil {
 			return nil, err
@@ -147,6 +148,23 @@ func unanswered(err error) error {
 	}
 }
 
+// outcomeOf sorts what post returned.
+func outcomeOf(err error) Outcome {
+	f, answered := errors.AsType[*failure](err)
+	switch {
+	case err == nil:
+		return Taken
+	case !answered:
+		return Unanswered
+	case f.gone:
+		return Gone
+	case f.refused:
+		return Refused
+	default:
+		return Failed
+	}
+}
+
 // answered sorts an answer, as Standard Webhooks have it: 410 means no more. What may be otherwise the next time is tried again.
 func answered(resp *http.Response) *failure {
 	f := &failure{status: resp.StatusCode, gone: resp.StatusCode == http.StatusGone}
@@ -244,6 +262,13 @@ func (r *receiver) saved(c audit.Cursor) {
 	r.kept = c
 }
 
+// sent counts what came of sending a message.
+func (r *receiver) sent(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status.Sent[outcomeOf(err)]++
+}
+
 // delivered notes a success, and returns whether the last try was none.
 func (r *receiver) delivered() (again bool) {
 	r.mu.Lock()
@@ -288,5 +313,6 @@ func (r *receiver) state() Status {
 	st := r.status
 	st.Name, st.URL, st.Types = r.Name, shownURL(r.URL), r.Types
 	st.Off, st.Upto = r.at.Off, r.at.No
+	st.Sent = maps.Clone(st.Sent)
 	return st
 }

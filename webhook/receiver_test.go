@@ -124,6 +124,16 @@ func TestErrorsSayWhy(t *testing.T) {
 	}
 }
 
+func TestOutcomes(t *testing.T) {
+	for want, err := range map[Outcome]error{
+		Taken: nil, Refused: &failure{status: 422, refused: true}, Failed: &failure{status: 503}, Gone: &failure{status: 410, gone: true}, Unanswered: errors.New("it did not answer in time"),
+	} {
+		if got := outcomeOf(err); got != want {
+			t.Errorf("%v: %s, want %s", err, got, want)
+		}
+	}
+}
+
 // TestRetryAfter reads both forms that RFC 9110, section 10.2.3, has.
 func TestRetryAfter(t *testing.T) {
 	for text, want := range map[string]time.Duration{

@@ -204,6 +204,7 @@ func (s *Sender) deliver(ctx context.Context, r *receiver, m message) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		r.sent(err)
 		if err == nil {
 			if r.delivered() {
 				s.Logger.Info("webhook: the endpoint takes messages again", "endpoint", r.Name)
@@ -282,7 +283,11 @@ func (s *Sender) Status(ctx context.Context) ([]Status, error) {
 	all := make([]Status, 0, len(s.receivers))
 	for _, r := range s.receivers {
 		st := r.state()
-		st.Behind = max(end.No-st.Upto, 0)
+		if st.Behind = max(end.No-st.Upto, 0); st.Behind > 0 {
+			if st.Oldest, err = s.Log.WrittenAt(ctx, st.Upto+1); err != nil {
+				return nil, err
+			}
+		}
 		all = append(all, st)
 	}
 	return all, nil

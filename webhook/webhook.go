@@ -75,15 +75,32 @@ type Status struct {
 	URL       string // without its query, which may hold a secret
 	Types     []Type
 	Off       bool
-	Upto      int64     // the last record that needs no telling any more
-	Behind    int64     // how many records came after that
-	Delivered time.Time // when it last took a message; zero: not since the server started
-	Failed    time.Time // when it last did not; zero: its last answer was good
-	Error     string    // why
-	Tries     int       // of the message that waits
-	Next      time.Time // when that is tried again
-	Skipped   int       // messages that were given up since the server started
+	Upto      int64           // the last record that needs no telling any more
+	Behind    int64           // how many records came after that
+	Oldest    time.Time       // when the first of those was written; zero if there is none
+	Delivered time.Time       // when it last took a message; zero: not since the server started
+	Failed    time.Time       // when it last did not; zero: its last answer was good
+	Error     string          // why
+	Tries     int             // of the message that waits
+	Next      time.Time       // when that is tried again
+	Skipped   int             // messages that were given up since the server started
+	Sent      map[Outcome]int // how often a message was sent since the server started, but for tests
 }
+
+// Outcome is what came of sending a message once.
+type Outcome string
+
+// The outcomes there are.
+const (
+	Taken      Outcome = "taken"
+	Refused    Outcome = "refused"    // it answered that it wants this message at no time
+	Failed     Outcome = "failed"     // it answered something else, such as 503
+	Unanswered Outcome = "unanswered" // there was no answer
+	Gone       Outcome = "gone"       // it answered 410: it wants no more messages
+)
+
+// Outcomes are all outcomes there are.
+var Outcomes = []Outcome{Taken, Refused, Failed, Unanswered, Gone}
 
 // String tells what a log line tells of an endpoint.
 func (e Endpoint) String() string { return fmt.Sprintf("%s (%s)", e.Name, shownURL(e.URL)) }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -213,6 +214,13 @@ func (h *hook) status(s *Sender) Status {
 	return all[0]
 }
 
+func (h *hook) wantSent(s *Sender, want map[Outcome]int) {
+	h.t.Helper()
+	if got := h.status(s).Sent; !maps.Equal(got, want) {
+		h.t.Errorf("sent %v, want %v", got, want)
+	}
+}
+
 // settled waits until the endpoint was told all, and that is noted.
 func (h *hook) settled(s *Sender) {
 	h.t.Helper()
@@ -310,9 +318,10 @@ func TestRetry(t *testing.T) {
 		t.Errorf("IDs %q", h.ids)
 	}
 	h.settled(s)
-	if st := h.status(s); st.Error != "" || st.Skipped != 0 || st.Tries != 0 || st.Delivered.IsZero() {
+	if st := h.status(s); st.Error != "" || st.Skipped != 0 || st.Tries != 0 || st.Delivered.IsZero() || !st.Oldest.IsZero() {
 		t.Errorf("status %+v", st)
 	}
+	h.wantSent(s, map[Outcome]int{Failed: 4, Taken: 2})
 	if text := h.text(); !strings.Contains(text, "they wait") || !strings.Contains(text, "again") || strings.Count(text, "they wait") != 1 || strings.Contains(text, "hidden") {
 		t.Errorf("log:\n%s", text)
 	}
@@ -336,6 +345,7 @@ func TestPoison(t *testing.T) {
 	if st := h.status(s); st.Skipped != 1 || st.Error != "" {
 		t.Errorf("status %+v", st)
 	}
+	h.wantSent(s, map[Outcome]int{Refused: usualPace.refusal, Taken: 1})
 	if !strings.Contains(h.text(), "given up") {
 		t.Errorf("log:\n%s", h.text())
 	}
@@ -370,13 +380,15 @@ func TestGone(t *testing.T) {
 	h.answers(func(w http.ResponseWriter, n int) { w.WriteHeader(http.StatusGone) })
 	s := h.sender(h.endpoint("gone"))
 	stop := h.run(s)
-	h.note(time.Now(), started("s1"))
+	at := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
+	h.note(at, started("s1"))
 	h.until("it is off", func() bool { return must(h.log.Cursors(t.Context()))["gone"].Off })
+	h.wantSent(s, map[Outcome]int{Gone: 1})
 	stop()
 	s = h.sender(h.endpoint("gone"))
 	h.run(s)
 	h.until("it is still off", func() bool { return h.status(s).Off })
-	if st := h.status(s); st.Behind != 1 {
+	if st := h.status(s); st.Behind != 1 || !st.Oldest.Equal(at) {
 		t.Errorf("status %+v", st)
 	}
 	asked := h.asks()
@@ -488,6 +500,7 @@ func TestTest(t *testing.T) {
 	if err := s.Test(t.Context(), "nobody"); curfew.ErrorCode(err) != curfew.CodeNotFound {
 		t.Errorf("nobody: %v", err)
 	}
+	h.wantSent(s, map[Outcome]int{}) // tests are not counted
 	closed := httptest.NewServer(nil)
 	closed.Close()
 	h.URL = closed.URL

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew/internal/metrics"
+	"github.com/curfewhq/curfew/webhook"
 )
 
 const metricsPath = "/metrics"
 
 // serveMetrics answers Prometheus at an address of its own, where the server's health may be asked too. It is stopped last, so
 // that it can be seen that the server stops.
-func (c serveCmd) serveMetrics(ctx context.Context, m *metrics.Metrics, h *house, health *health, log *slog.Logger, failed chan<- error) (stop func() error, err error) {
+func (c serveCmd) serveMetrics(ctx context.Context, m *metrics.Metrics, h *house, told *webhook.Sender, health *health, log *slog.Logger, failed chan<- error) (stop func() error, err error) {
 	if m == nil {
 		return func() error { return nil }, nil
 	}
@@ -24,6 +25,7 @@ func (c serveCmd) serveMetrics(ctx context.Context, m *metrics.Metrics, h *house
 		return nil, listenError("--metrics-listen", c.MetricsListen, err)
 	}
 	m.Follow(h.sessions, health.ready)
+	m.FollowWebhooks(told.Status)
 	mux := http.NewServeMux()
 	mux.Handle("GET "+metricsPath, m.Handler())
 	server := newServer(outermost{log: log}.around(hardened(health.beside(func(string) bool { return false }, mux))), log)

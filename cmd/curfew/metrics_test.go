@@ -117,7 +117,7 @@ var (
 // dashboard and the alerts name.
 func TestOperationsPage(t *testing.T) {
 	t.Parallel()
-	s := serve(t, t.TempDir(), "--metrics-listen", "127.0.0.1:0")
+	s := serve(t, t.TempDir(), "--metrics-listen", "127.0.0.1:0", "--config", newHookReceiver(t).config())
 	text, _ := s.metrics()
 	types := map[string]string{}
 	for _, m := range typeLine.FindAllStringSubmatch(text, -1) {

@@ -254,7 +254,7 @@ func (c serveCmd) serve(ctx context.Context, out io.Writer, log *slog.Logger, h 
 	}), log)
 
 	failed := make(chan error, 3)
-	stopMetrics, err := c.serveMetrics(ctx, counts, h, health, log, failed)
+	stopMetrics, err := c.serveMetrics(ctx, counts, h, told, health, log, failed)
 	if err != nil {
 		return err
 	}

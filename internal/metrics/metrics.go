@@ -1,4 +1,5 @@
-// Package metrics counts what operators watch, for Prometheus. No label has a value that strangers choose or that is somebody's.
+// Package metrics counts what operators watch, for Prometheus. No label has a value that strangers choose or that is somebody's;
+// names of webhooks are the operator's own.
 package metrics
 
 import (

@@ -25,7 +25,9 @@ func (m *Metrics) Follow(sessions *curfew.Manager, ready func() error) {
 	})
 }
 
-func describe(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, nil, nil) }
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
 
 type follower struct {
 	sessions                           *curfew.Manager
