@@ -13,12 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/curfewhq/curfew"
-	"github.com/curfewhq/curfew/account"
-	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/httpapi"
-	"github.com/curfewhq/curfew/internal/metrics"
-	"github.com/curfewhq/curfew/internal/observe"
-	"github.com/curfewhq/curfew/internal/tracing"
 	"github.com/curfewhq/curfew/sqlite"
 )
 
@@ -29,41 +24,6 @@ type dataFlags struct {
 }
 
 func (d dataFlags) socket() string { return filepath.Join(d.Data, "curfew.sock") }
-
-// house is the engine with its database: what the server runs on, and a command when no server runs.
-type house struct {
-	db       *sqlite.DB
-	sessions *curfew.Manager
-	accounts *account.Service
-}
-
-func openHouse(ctx context.Context, d dataFlags, policy curfew.Policy, m *metrics.Metrics, t *tracing.Tracer, log *slog.Logger) (*house, error) {
-	db, err := sqlite.Open(ctx, d.Data, sqlite.Options{AnyFilesystem: d.AnyFilesystem})
-	if err != nil {
-		return nil, err
-	}
-	logRestored(log, db)
-	op := observe.Join(m.Op(), t.StoreOp())
-	sessions, err := curfew.New(ctx, m.Store(observe.Sessions(&endLog{db, log}, op)), curfew.Options{Policy: policy, Logger: log})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	accounts := account.New(observe.Accounts(db, op), sessions, account.Options{Logger: log, Observe: observe.Join(m.Step(), t.Step())})
-	return &house{db, sessions, accounts}, nil
-}
-
-// role returns what the session's user may do at this moment. An account that is gone or disabled has no session; the account
-// service ends them too, so this is the second lock on the door.
-func (h *house) role(ctx context.Context, s curfew.Session) (string, error) {
-	a, err := h.accounts.Get(ctx, s.User.ID)
-	if err == nil && !a.Enabled {
-		err = account.ErrNoAccount
-	}
-	return string(a.Role), err
-}
-
-// Close writes what is still in memory.
-func (h *house) Close() error { return errors.Join(h.sessions.Close(), h.db.Close()) }
 
 // connect returns a client of the running server or, if there is none, of the database itself; with create even if it
 // must be made. Call hangUp when done.
@@ -81,12 +41,12 @@ func (d dataFlags) connect(ctx context.Context, create bool) (c *httpapi.Client,
 		return nil, nil, fmt.Errorf("there is no Curfew data here: %w", err)
 	}
 	// What the history keeps is the server's to say.
-	h, err := openHouse(ctx, d, curfew.Policy{Keep: math.MaxInt64}, nil, nil, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	h, err := openHouse(ctx, d, curfew.Policy{Keep: math.MaxInt64}, instruments{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
 		return nil, nil, err
 	}
 	control := httpapi.NewControl(httpapi.ControlOptions{
-		Sessions: h.sessions, Accounts: h.accounts, Audit: audit.NewLog(h.db), Logger: slog.New(slog.DiscardHandler), Backup: h.db.Backup,
+		Sessions: h.sessions, Accounts: h.accounts, Audit: h.records, Logger: slog.New(slog.DiscardHandler), Backup: h.db.Backup,
 	})
 	c = httpapi.NewClient(httpapi.HandlerTransport(control))
 	c.Operator = operator()

@@ -22,10 +22,8 @@ import (
 // outermost is what is around everything that strangers reach: a panic costs one request, whatever handler it comes from, and
 // TRACE, which would send a request's cookies back in the answer, is refused for apps as well.
 type outermost struct {
-	log     *slog.Logger
-	metrics *metrics.Metrics // nil: nothing is counted
-	traces  *tracing.Tracer  // nil: nothing is traced
-	edge    curfew.Edge
+	instruments
+	edge curfew.Edge
 }
 
 // around is what is around next.

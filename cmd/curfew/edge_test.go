@@ -91,11 +91,11 @@ func newPanicky(t *testing.T, log *slog.Logger, app string) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewServer(siteHandler(siteOptions{
-		house: &house{sessions: sessions, accounts: account.New(memory.NewAccounts(), sessions, account.Options{Logger: log})},
-		gate:  g, log: log, forwardAuth: true, health: newHealth(sessions, nil),
+	s := httptest.NewServer(site{
+		house: &house{instruments: instruments{log: log}, sessions: sessions, accounts: account.New(memory.NewAccounts(), sessions, account.Options{Logger: log})},
+		gate:  g, forwardAuth: true, health: newHealth(sessions, nil),
 		edge: curfew.Edge{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}},
-	}))
+	}.handler())
 	t.Cleanup(s.Close)
 	return s
 }
@@ -108,7 +108,7 @@ func TestPanicBreaksOff(t *testing.T) {
 		"status":  func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := httptest.NewServer(outermost{log: slog.New(slog.DiscardHandler)}.around(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			s := httptest.NewServer(outermost{instruments: instruments{log: slog.New(slog.DiscardHandler)}}.around(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				begin(w)
 				panic("oh dear")
 			})))
@@ -128,7 +128,7 @@ func TestPanicBreaksOff(t *testing.T) {
 // TestPanicAfterInterim panics after an interim answer, which is none yet.
 func TestPanicAfterInterim(t *testing.T) {
 	w := httptest.NewRecorder()
-	outermost{log: slog.New(slog.DiscardHandler)}.around(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	outermost{instruments: instruments{log: slog.New(slog.DiscardHandler)}}.around(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		w.Header().Set("Set-Cookie", "a=b")
 		w.WriteHeader(http.StatusEarlyHints)
@@ -149,7 +149,7 @@ func (unread) WriteHeader(int)             {}
 // TestAuthCostsNothing has what is around all requests add no allocation to those of proxies that ask, of which there are the most; and
 // one answer not know of another.
 func TestAuthCostsNothing(t *testing.T) {
-	h := outermost{log: slog.New(slog.DiscardHandler)}.around(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	h := outermost{instruments: instruments{log: slog.New(slog.DiscardHandler)}}.around(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if w.(*answer).status != 0 {
 			t.Error("an answer has begun before it was used")
 		}

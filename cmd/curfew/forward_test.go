@@ -308,13 +308,13 @@ func newTroubled(t *testing.T, find func() error) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := siteHandler(siteOptions{
-		house: &house{sessions: sessions, accounts: account.New(memory.NewAccounts(), sessions, account.Options{Logger: log})},
-		gate:  g, log: log, forwardAuth: true, health: newHealth(sessions, nil),
+	h := site{
+		house: &house{instruments: instruments{log: log}, sessions: sessions, accounts: account.New(memory.NewAccounts(), sessions, account.Options{Logger: log})},
+		gate:  g, forwardAuth: true, health: newHealth(sessions, nil),
 		edge: curfew.Edge{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}},
-	})
+	}.handler()
 	s := httptest.NewUnstartedServer(h)
-	s.Config = newServer(h, log)
+	s.Config = newHTTPServer(h, log)
 	s.Start()
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()

@@ -21,10 +21,10 @@ func notify(log *slog.Logger, state string) {
 
 // watchdog tells the service manager, if it wants to know (WatchdogSec=), that the server is well: twice in the time that it gives,
 // and each time only after the store has answered. While the store hangs it is told nothing, and starts the server anew.
-func (h *house) watchdog(ctx context.Context, log *slog.Logger) {
+func (h *house) watchdog(ctx context.Context) {
 	within, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
-		log.Warn("the service manager's watchdog is not understood", "error", err)
+		h.log.Warn("the service manager's watchdog is not understood", "error", err)
 	}
 	if within <= 0 {
 		return
@@ -34,13 +34,13 @@ func (h *house) watchdog(ctx context.Context, log *slog.Logger) {
 	for {
 		switch n, err := h.answers(ctx); {
 		case err == nil:
-			notify(log, fmt.Sprintf("%s\nSTATUS=%d sessions of %d users", daemon.SdNotifyWatchdog, n.Sessions, n.Users))
+			notify(h.log, fmt.Sprintf("%s\nSTATUS=%d sessions of %d users", daemon.SdNotifyWatchdog, n.Sessions, n.Users))
 		case ctx.Err() != nil:
 		case isSilence(err):
-			log.Error("the store does not answer, so the service manager's watchdog gets no word", "error", err)
+			h.log.Error("the store does not answer, so the service manager's watchdog gets no word", "error", err)
 		default:
-			log.Error("the store fails", "error", err)
-			notify(log, daemon.SdNotifyWatchdog+"\nSTATUS=The store fails; the log says more")
+			h.log.Error("the store fails", "error", err)
+			notify(h.log, daemon.SdNotifyWatchdog+"\nSTATUS=The store fails; the log says more")
 		}
 		select {
 		case <-ctx.Done():

@@ -3,34 +3,29 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
-	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/console"
 	"github.com/curfewhq/curfew/gate"
 	"github.com/curfewhq/curfew/httpapi"
 	"github.com/curfewhq/curfew/internal/metrics"
 	"github.com/curfewhq/curfew/internal/mount"
-	"github.com/curfewhq/curfew/internal/tracing"
 	"github.com/curfewhq/curfew/webhook"
 )
 
 // maxBody is the most that a request's body may hold. No form or document of ours comes near.
 const maxBody = 64 << 10
 
-type siteOptions struct {
+// site is what strangers reach, of one house.
+type site struct {
 	*house
 	gate     *gate.Gate
 	setup    *console.Setup
-	log      *slog.Logger
 	stopping <-chan struct{} // closed when the server stops
 	health   *health
-	metrics  *metrics.Metrics // nil: nothing is counted
-	traces   *tracing.Tracer  // nil: nothing is traced
 	edge     curfew.Edge
 
 	forwardAuth bool          // proxies may ask
@@ -38,15 +33,14 @@ type siteOptions struct {
 	webhooks    *webhook.Sender
 }
 
-// siteHandler is everything that strangers reach.
-func siteHandler(opt siteOptions) http.Handler {
-	records := audit.NewLog(opt.db)
+// handler is everything that strangers reach.
+func (s site) handler() http.Handler {
 	api := httpapi.New(httpapi.Options{
-		Sessions: opt.sessions, Accounts: opt.accounts, Audit: records, Webhooks: opt.webhooks, Logger: opt.log, Stopping: opt.stopping,
+		Sessions: s.sessions, Accounts: s.accounts, Audit: s.records, Webhooks: s.webhooks, Logger: s.log, Stopping: s.stopping,
 	})
 	pages := console.New(console.Options{
-		Sessions: opt.sessions, Accounts: opt.accounts, Audit: records, KeepAudit: opt.keepAudit, Webhooks: opt.webhooks, Setup: opt.setup, Logger: opt.log,
-		AppHosts: opt.gate.Hosts(), CookieDomain: opt.edge.CookieDomain,
+		Sessions: s.sessions, Accounts: s.accounts, Audit: s.records, KeepAudit: s.keepAudit, Webhooks: s.webhooks, Setup: s.setup, Logger: s.log,
+		AppHosts: s.gate.Hosts(), CookieDomain: s.edge.CookieDomain,
 	})
 	api, pages = forAPI(routed(api)), forPages(routed(pages))
 	mux := http.NewServeMux()
@@ -54,19 +48,19 @@ func siteHandler(opt siteOptions) http.Handler {
 	mux.Handle("/api/", api)
 	mux.Handle("/api", api) // else the mux redirects, and knows no base
 	mux.Handle("/", pages)
-	apps := opt.gate.Proxy()
-	site := opt.split(opt.own(mux), opt.own(mount.Under(mux)), apps)
-	if opt.gate.ConsoleHost != "" {
-		elsewhere := opt.gate.Elsewhere()
+	apps := s.gate.Proxy()
+	all := s.split(s.own(mux), s.own(mount.Under(mux)), apps)
+	if s.gate.ConsoleHost != "" {
+		elsewhere := s.gate.Elsewhere()
 		part := forApps(pages, api, elsewhere)
-		site = opt.byHost(site, opt.split(opt.own(elsewhere), opt.own(mount.Under(part)), apps))
+		all = s.byHost(all, s.split(s.own(elsewhere), s.own(mount.Under(part)), apps))
 	}
-	site = opt.edge.Handler(opt.health.beside(opt.gate.Serves, site))
+	all = s.edge.Handler(s.health.beside(s.gate.Serves, all))
 	auth := http.Handler(http.HandlerFunc(authOff))
-	if opt.forwardAuth {
-		auth = opt.gate.Auth(opt.edge)
+	if s.forwardAuth {
+		auth = s.gate.Auth(s.edge)
 	}
-	return outermost{opt.log, opt.metrics, opt.traces, opt.edge}.around(opt.beside(auth, site))
+	return outermost{s.instruments, s.edge}.around(s.beside(auth, all))
 }
 
 // forPages notes of requests that they are for pages.
@@ -101,9 +95,9 @@ func forApps(pages, api, elsewhere http.Handler) http.Handler {
 }
 
 // byHost sends each request to the console's host or to the others.
-func (opt siteOptions) byHost(console, others http.Handler) http.Handler {
+func (s site) byHost(console, others http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if opt.gate.IsConsole(r.Host) {
+		if s.gate.IsConsole(r.Host) {
 			console.ServeHTTP(w, r)
 		} else {
 			others.ServeHTTP(w, r)
@@ -112,7 +106,7 @@ func (opt siteOptions) byHost(console, others http.Handler) http.Handler {
 }
 
 // beside lets what proxies ask go past the rest: there it would cost more than the answer.
-func (opt siteOptions) beside(auth, site http.Handler) http.Handler {
+func (s site) beside(auth, site http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if gate.IsAuth(r) {
 			isFor(w, r, metrics.ForwardAuth)
@@ -124,12 +118,12 @@ func (opt siteOptions) beside(auth, site http.Handler) http.Handler {
 }
 
 // split sends each request to Curfew below its base, to an app where the host has one, and else to Curfew too.
-func (opt siteOptions) split(root, below, apps http.Handler) http.Handler {
+func (s site) split(root, below, apps http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case mount.Has(r.URL.Path):
 			below.ServeHTTP(w, r)
-		case opt.gate.Serves(r.Host):
+		case s.gate.Serves(r.Host):
 			isFor(w, r, metrics.App)
 			apps.ServeHTTP(w, r)
 		default:
@@ -140,11 +134,11 @@ func (opt siteOptions) split(root, below, apps http.Handler) http.Handler {
 
 // own puts around what is Curfew's own what apps do as they like: from which sites requests may come, how large they may
 // be, and what browsers may do with the answers.
-func (opt siteOptions) own(h http.Handler) http.Handler {
+func (s site) own(h http.Handler) http.Handler {
 	h = http.MaxBytesHandler(h, maxBody)
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(crossSite))
-	inSession := protection.Handler(opt.authenticate(h))
+	inSession := protection.Handler(s.authenticate(h))
 	return hardened(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, given := account.KeyOf(r); given { // no browser adds one by itself; a session beside it is not touched
 			h.ServeHTTP(w, r)
@@ -158,13 +152,13 @@ func (opt siteOptions) own(h http.Handler) http.Handler {
 type beganKey struct{}
 
 // authenticate is Manager.Authenticate, with the time that it takes measured if anything is.
-func (opt siteOptions) authenticate(next http.Handler) http.Handler {
-	if opt.metrics == nil {
-		return opt.sessions.Authenticate(next)
+func (s site) authenticate(next http.Handler) http.Handler {
+	if s.metrics == nil {
+		return s.sessions.Authenticate(next)
 	}
-	check := opt.sessions.Authenticate(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	check := s.sessions.Authenticate(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if began, ok := r.Context().Value(beganKey{}).(time.Time); ok {
-			opt.metrics.Checked(time.Since(began))
+			s.metrics.Checked(time.Since(began))
 		}
 		next.ServeHTTP(w, r)
 	}))
