@@ -32,6 +32,8 @@ const (
 	AccountCreated     Event = "user_created"
 	AccountChanged     Event = "user_updated"
 	AccountDeleted     Event = "user_deleted"
+	WebhookTested      Event = "webhook_tested"
+	WebhookRetried     Event = "webhook_retried" // somebody had what waits tried now; Changes say if it was off until then
 	ServerStarted      Event = "sys_startup"
 	ServerStopped      Event = "sys_shutdown"
 	Restored           Event = "sys_restored"    // the database is a backup or a copy: Note says how that shows, Count how many sessions ended
@@ -41,7 +43,8 @@ const (
 // Events are all events there are.
 var Events = []Event{
 	SignedIn, SignInFailed, SignInLimited, Reauthenticated, ReauthFailed, PasswordChanged, Unlocked, DeviceKnown, KeyCreated, KeyRevoked,
-	SignedOut, SessionExpired, SessionTerminated, SessionsTerminated, AccountCreated, AccountChanged, AccountDeleted, ServerStarted, ServerStopped,
+	SignedOut, SessionExpired, SessionTerminated, SessionsTerminated, AccountCreated, AccountChanged, AccountDeleted,
+	WebhookTested, WebhookRetried, ServerStarted, ServerStopped,
 	Restored, Forgotten,
 }
 
@@ -66,6 +69,7 @@ type Record struct {
 	Session curfew.SessionID `json:"session,omitempty"` // the one, but of SessionsTerminated the one that was spared
 	Device  string           `json:"device,omitempty"`
 	Key     string           `json:"key,omitempty"` // ID of an API key
+	Webhook string           `json:"webhook,omitempty"`
 	Reason  string           `json:"reason,omitempty"`
 	Count   int              `json:"count,omitempty"` // of SessionsTerminated, Restored and Forgotten
 	Changes []Change         `json:"changes,omitempty"`
@@ -81,7 +85,7 @@ type Party struct {
 	Key     string           `json:"key,omitempty"`     // ID of the API key with which somebody acted
 }
 
-// Change is what became of one field of an account.
+// Change is what became of one field of an account, a key or a webhook.
 type Change struct {
 	Field string `json:"field"`
 	From  string `json:"from"`

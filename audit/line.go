@@ -23,6 +23,7 @@ func (r *Record) appendLine(to []byte) []byte {
 	o.optional("session", string(r.Session))
 	o.optional("device", r.Device)
 	o.optional("key", r.Key)
+	o.optional("webhook", r.Webhook)
 	o.optional("reason", r.Reason)
 	if r.Count != 0 {
 		o.number("count", int64(r.Count))

@@ -31,7 +31,7 @@ func FuzzLine(f *testing.F) {
 func filled(no int64, at Time, count int, a, b string) Record {
 	return Record{
 		No: no, At: at, Event: Event(a), Outcome: Outcome(b), By: &Party{curfew.UserID(a), b, curfew.SessionID(a), a}, From: b,
-		User: &Party{Name: b}, Session: curfew.SessionID(a), Device: a, Key: b, Reason: a, Count: count,
+		User: &Party{Name: b}, Session: curfew.SessionID(a), Device: a, Key: b, Webhook: a, Reason: a, Count: count,
 		Changes: []Change{{a, b, a}, {b, "", a}}, Version: b, Note: a,
 	}
 }

@@ -59,7 +59,9 @@ type Cursor struct {
 // CursorStore keeps cursors, under the names of those who follow. All methods may be called at once from many goroutines.
 type CursorStore interface {
 	Cursors(ctx context.Context) (map[string]Cursor, error)
-	SetCursor(ctx context.Context, name string, c Cursor) error
+
+	// SetCursor keeps a cursor and, in the same transaction, records as Complete makes them.
+	SetCursor(ctx context.Context, now time.Time, name string, c Cursor, notes ...Record) error
 
 	// ForgetCursors forgets all but those of the names.
 	ForgetCursors(ctx context.Context, but []string) error

@@ -129,6 +129,8 @@ var eventNames = map[audit.Event]struct{ name, icon string }{
 	audit.AccountCreated:     {"Account created", "user-plus"},
 	audit.AccountChanged:     {"Account changed", "pencil"},
 	audit.AccountDeleted:     {"Account deleted", "trash-2"},
+	audit.WebhookTested:      {"Webhook tested", "webhook"},
+	audit.WebhookRetried:     {"Webhook tried by hand", "webhook"},
 	audit.ServerStarted:      {"Server started", "power"},
 	audit.ServerStopped:      {"Server stopped", "power"},
 	audit.Restored:           {"Restored from a backup", "history"},
@@ -181,6 +183,7 @@ func (r *request) auditDetail(rec audit.Record) string {
 	} else if rec.Count > 0 {
 		add(plural(rec.Count, "session", "sessions"))
 	}
+	add(rec.Webhook)
 	for _, ch := range rec.Changes {
 		add(r.changeText(rec.Event, ch))
 	}
@@ -194,12 +197,15 @@ func (r *request) auditDetail(rec audit.Record) string {
 	if rec.Event == audit.KeyCreated || rec.Event == audit.KeyRevoked {
 		add("“" + rec.Note + "”")
 	}
+	if rec.Event == audit.WebhookTested {
+		add(rec.Note)
+	}
 	return strings.Join(parts, " · ")
 }
 
 // fieldNames are the fields of accounts and keys in changes.
 var fieldNames = map[string]string{
-	"full_name": "Full name", "role": "Role", "lifetime_seconds": "Token lifetime", "enabled": "Enabled", "expires_at": "Expires",
+	"full_name": "Full name", "role": "Role", "lifetime_seconds": "Token lifetime", "enabled": "Enabled", "expires_at": "Expires", "state": "State",
 }
 
 func (r *request) changeText(e audit.Event, ch audit.Change) string {
@@ -295,6 +301,7 @@ func (r *request) factsOf(rec audit.Record, at audit.Mark, row auditRow) (facts 
 	add("Session", string(rec.Session), true)
 	add("Device", rec.Device, false)
 	add("API key", rec.Key, true)
+	add("Webhook", rec.Webhook, false)
 	if rec.Event == audit.SignedIn {
 		add("How", methodName(curfew.Credential(rec.Reason)), false)
 	} else {

@@ -93,7 +93,7 @@ func newHouse(t testing.TB, endpoints ...webhook.Endpoint) *house {
 	})
 	h.setup = NewSetup(clock)
 	records := audit.NewLog(h.store)
-	if h.webhooks, err = webhook.New(webhook.Options{Log: records, Cursors: h.store, Endpoints: endpoints, Logger: slog.New(slog.DiscardHandler)}); err != nil {
+	if h.webhooks, err = webhook.New(webhook.Options{Log: records, Store: h.store, Endpoints: endpoints, Logger: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
 	h.console = New(Options{Sessions: m, Accounts: h.accounts, Audit: records, KeepAudit: 30 * 24 * time.Hour, Webhooks: h.webhooks, Setup: h.setup, Logger: newLogger(h), AppHosts: []string{"app.example"}})

@@ -60,7 +60,7 @@ func (r *request) hookRow(s webhook.Status) hookRow {
 
 func (c *console) testWebhook(r *request) (answer, error) {
 	name := r.PathValue("name")
-	err := c.Webhooks.Test(r.Context(), name)
+	err := c.Webhooks.Test(r.Context(), r.actor(), name)
 	said := notice{Code: "hook-tested", Arg: name}
 	if e, ok := errors.AsType[*curfew.Error](err); ok && e.Code == curfew.CodeConflict {
 		said, err = notice{Code: "hook-refused", Arg: name + ": " + e.Message}, nil
@@ -70,5 +70,5 @@ func (c *console) testWebhook(r *request) (answer, error) {
 
 func (c *console) retryWebhook(r *request) (answer, error) {
 	name := r.PathValue("name")
-	return answer{location: "/webhooks", notice: notice{Code: "hook-retried", Arg: name}}, c.Webhooks.Retry(name)
+	return answer{location: "/webhooks", notice: notice{Code: "hook-retried", Arg: name}}, c.Webhooks.Retry(r.Context(), r.actor(), name)
 }

@@ -51,6 +51,10 @@ func TestWebhooks(t *testing.T) {
 		wantLocation(t, c.post("/webhooks/"+tt.path, nil), "/webhooks")
 		wantText(t, c.get("/webhooks"), tt.want)
 	}
+	log := c.get("/audit")
+	for _, want := range []string{"Webhook tested", "crm · it answered 403 Forbidden", "Webhook tried by hand", "amara"} {
+		wantText(t, log, want)
+	}
 	wantStatus(t, c.post("/webhooks/nobody/test", nil), http.StatusNotFound)
 	wantStatus(t, c.post("/webhooks/nobody/retry", nil), http.StatusNotFound)
 	wantText(t, newHouseWithout(t).get("/webhooks"), "[[webhook]]")

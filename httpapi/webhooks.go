@@ -3,14 +3,15 @@ package httpapi
 import (
 	"context"
 
+	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/webhook"
 )
 
 // Webhooks are those of a *webhook.Sender.
 type Webhooks interface {
 	Status(context.Context) ([]webhook.Status, error)
-	Test(ctx context.Context, name string) error
-	Retry(name string) error
+	Test(ctx context.Context, by curfew.Actor, name string) error
+	Retry(ctx context.Context, by curfew.Actor, name string) error
 }
 
 // Webhook is how an endpoint does.
@@ -55,9 +56,9 @@ type webhookName struct {
 }
 
 func (a *api) testWebhook(c *call, p webhookName, _ none) (none, error) {
-	return none{}, a.Webhooks.Test(c.Context(), p.Name)
+	return none{}, a.Webhooks.Test(c.Context(), c.actor, p.Name)
 }
 
-func (a *api) retryWebhook(_ *call, p webhookName, _ none) (none, error) {
-	return none{}, a.Webhooks.Retry(p.Name)
+func (a *api) retryWebhook(c *call, p webhookName, _ none) (none, error) {
+	return none{}, a.Webhooks.Retry(c.Context(), c.actor, p.Name)
 }

@@ -133,13 +133,14 @@ func (a *Audit) Cursors(ctx context.Context) (map[string]audit.Cursor, error) {
 }
 
 // SetCursor implements audit.CursorStore.
-func (a *Audit) SetCursor(ctx context.Context, name string, c audit.Cursor) error {
+func (a *Audit) SetCursor(ctx context.Context, now time.Time, name string, c audit.Cursor, notes ...audit.Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.cursors[name] = c
+	a.append(audit.Complete(ctx, now, notes))
 	return nil
 }
 

@@ -26,9 +26,10 @@ func (db *DB) Cursors(ctx context.Context) (map[string]audit.Cursor, error) {
 }
 
 // SetCursor implements audit.CursorStore.
-func (db *DB) SetCursor(ctx context.Context, endpoint string, c audit.Cursor) error {
-	return db.writer.write(ctx, time.Time{}, func(t *tx) error {
-		_, err := t.exec("INSERT INTO audit_cursor (name, no, off) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET no = ?2, off = ?3", endpoint, c.No, c.Off)
+func (db *DB) SetCursor(ctx context.Context, now time.Time, name string, c audit.Cursor, notes ...audit.Record) error {
+	return db.writer.write(ctx, now, func(t *tx) error {
+		t.noteAll(ctx, now, notes)
+		_, err := t.exec("INSERT INTO audit_cursor (name, no, off) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET no = ?2, off = ?3", name, c.No, c.Off)
 		return err
 	})
 }

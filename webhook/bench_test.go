@@ -25,11 +25,11 @@ func BenchmarkDeliver(b *testing.B) {
 	}))
 	defer receiver.Close()
 	e := Endpoint{Name: "e", URL: must(url.Parse(receiver.URL)), Secrets: []string{secret}}
-	s, err := New(Options{Log: audit.NewLog(log), Cursors: log, Endpoints: []Endpoint{e}, Logger: slog.New(slog.DiscardHandler)})
+	s, err := New(Options{Log: audit.NewLog(log), Store: log, Endpoints: []Endpoint{e}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := log.SetCursor(b.Context(), "e", audit.Cursor{}); err != nil {
+	if err := log.SetCursor(b.Context(), time.Now(), "e", audit.Cursor{}); err != nil {
 		b.Fatal(err)
 	}
 	records := make([]audit.Record, b.N)

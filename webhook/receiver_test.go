@@ -29,7 +29,7 @@ func TestOffForDays(t *testing.T) {
 			w.WriteHeader(http.StatusBadGateway)
 		}
 	})
-	if err := s.Retry("gone"); err != nil {
+	if err := s.Retry(t.Context(), byAmara, "gone"); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.have(2); got[0].Data.Session.ID != "s1" || got[1].Data.Session.ID != "s2" {
@@ -76,7 +76,7 @@ func TestReceiverWritesNoErrors(t *testing.T) {
 			h := newHook(t)
 			e := h.endpoint("e")
 			e.URL = must(url.Parse("http://" + answering(t, answer) + "/?token=hidden"))
-			err := h.sender(e).Test(t.Context(), "e")
+			err := h.sender(e).Test(t.Context(), byAmara, "e")
 			if err == nil || strings.Contains(err.Error(), "hidden") || len(err.Error()) > 300 {
 				t.Errorf("error of %d bytes: %.200v", len(fmt.Sprint(err)), err)
 			}
@@ -118,7 +118,7 @@ func TestErrorsSayWhy(t *testing.T) {
 	} {
 		e := h.endpoint("e")
 		e.URL = must(url.Parse(at))
-		if err := h.sender(e).Test(t.Context(), "e"); err == nil || !strings.Contains(err.Error(), want) {
+		if err := h.sender(e).Test(t.Context(), byAmara, "e"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %q", at, err, want)
 		}
 	}
@@ -163,12 +163,12 @@ func (f *failing) Cursors(ctx context.Context) (map[string]audit.Cursor, error) 
 // TestStoreFailsAtFirst has a store that does not say where the endpoints are: it is asked again, and the log says why nothing is told.
 func TestStoreFailsAtFirst(t *testing.T) {
 	h := newHook(t)
-	if err := h.log.SetCursor(t.Context(), "e", audit.Cursor{}); err != nil {
+	if err := h.log.SetCursor(t.Context(), time.Now(), "e", audit.Cursor{}); err != nil {
 		t.Fatal(err)
 	}
 	h.note(time.Now(), started("s1"))
 	s := h.sender(h.endpoint("e"))
-	s.Options.Cursors = &failing{h.log, 2}
+	s.Options.Store = &failing{h.log, 2}
 	h.run(s)
 	h.have(1)
 	if n := strings.Count(h.text(), "the disk is full"); n != 2 {

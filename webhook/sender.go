@@ -15,12 +15,19 @@ import (
 	"github.com/curfewhq/curfew/audit"
 )
 
-// Options are what a sender needs; all but Logger are required.
+// Store is what a sender keeps things in: where the endpoints are, under their names, and what somebody did with one.
+type Store interface {
+	audit.CursorStore
+	AppendAudit(ctx context.Context, now time.Time, records ...audit.Record) error // as of audit.Store
+}
+
+// Options are what a sender needs; all but Now and Logger are required.
 type Options struct {
-	Log       *audit.Log
-	Cursors   audit.CursorStore // under the names of the endpoints
+	Log       *audit.Log // of the store
+	Store     Store
 	Endpoints []Endpoint
-	Logger    *slog.Logger // nil means slog.Default()
+	Now       func() time.Time // of what is written to the log; nil means time.Now
+	Logger    *slog.Logger     // nil means slog.Default()
 }
 
 // Sender tells endpoints what happens: one message after the other to each, in the order of the audit log. Of several processes on
@@ -56,6 +63,9 @@ var usualPace = pace{
 func New(opt Options) (*Sender, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
 	}
 	s := &Sender{Options: opt, pace: usualPace}
 	client := newClient()
@@ -107,10 +117,10 @@ func (s *Sender) cursors(ctx context.Context) (map[string]audit.Cursor, error) {
 	for _, r := range s.receivers {
 		names = append(names, r.Name)
 	}
-	if err := s.Cursors.ForgetCursors(ctx, names); err != nil {
+	if err := s.Store.ForgetCursors(ctx, names); err != nil {
 		return nil, err
 	}
-	cursors, err := s.Cursors.Cursors(ctx)
+	cursors, err := s.Store.Cursors(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +132,7 @@ func (s *Sender) cursors(ctx context.Context) (map[string]audit.Cursor, error) {
 		c, known := cursors[name]
 		if !known || c.No > end.No { // a database that was restored may have fewer records
 			cursors[name] = audit.Cursor{No: end.No, Off: c.Off}
-			if err := s.Cursors.SetCursor(ctx, name, cursors[name]); err != nil {
+			if err := s.Store.SetCursor(ctx, s.Now(), name, cursors[name]); err != nil {
 				return nil, err
 			}
 		}
@@ -179,7 +189,7 @@ func (s *Sender) save(ctx context.Context, r *receiver) {
 	if !moved {
 		return
 	}
-	if err := s.Cursors.SetCursor(ctx, r.Name, c); err != nil {
+	if err := s.Store.SetCursor(ctx, s.Now(), r.Name, c); err != nil {
 		s.Logger.Error("webhook: how far it is can't be kept", "endpoint", r.Name, "error", err)
 		return
 	}
@@ -305,33 +315,71 @@ func (s *Sender) named(name string) (*receiver, error) {
 }
 
 // Retry tries the message that waits now, and switches the endpoint on if it was off. However old the messages are that wait, they have
-// as long as new ones from now on. The error has CodeNotFound for a name that no endpoint has.
-func (s *Sender) Retry(name string) error {
+// as long as new ones from now on. It is recorded as done by whoever wants it. The error has CodeNotFound for a name that no endpoint has.
+func (s *Sender) Retry(ctx context.Context, by curfew.Actor, name string) error {
 	r, err := s.named(name)
+	if err != nil {
+		return err
+	}
+	note := s.record(audit.WebhookRetried, by, name)
+	if c := r.cursor(); c.Off {
+		err = s.switchOn(ctx, r, c, note)
+	} else {
+		err = s.Store.AppendAudit(ctx, s.Now(), note)
+	}
 	if err != nil {
 		return err
 	}
 	r.wanted(time.Now())
-	r.switchTo(false)
 	r.wakeUp()
 	return nil
 }
 
-// Test sends a message of type Test, past those that wait. The error has CodeConflict and says how it was answered, unless it was taken.
-func (s *Sender) Test(ctx context.Context, name string) error {
+// switchOn switches on an endpoint that is off at c.
+func (s *Sender) switchOn(ctx context.Context, r *receiver, c audit.Cursor, note audit.Record) error {
+	note.Changes = []audit.Change{{Field: "state", From: "off", To: "on"}}
+	c.Off = false
+	if err := s.Store.SetCursor(ctx, s.Now(), r.Name, c, note); err != nil {
+		return err
+	}
+	r.saved(c)
+	r.switchTo(false)
+	return nil
+}
+
+// record is one of what somebody did with an endpoint.
+func (s *Sender) record(event audit.Event, by curfew.Actor, name string) audit.Record {
+	return audit.Record{At: audit.Time{Time: s.Now()}, Event: event, Outcome: audit.Success, By: audit.ByActor(by), Webhook: name}
+}
+
+// Test sends a message of type Test, past those that wait, which is recorded as done by whoever wants it. The error has CodeConflict and
+// says how it was answered, unless it was taken.
+func (s *Sender) Test(ctx context.Context, by curfew.Actor, name string) error {
 	r, err := s.named(name)
 	if err != nil {
 		return err
 	}
+	err = s.test(ctx, r)
+	note := s.record(audit.WebhookTested, by, name)
+	if err != nil {
+		note.Outcome, note.Note = audit.Refused, err.Error()
+		err = &curfew.Error{Code: curfew.CodeConflict, Message: err.Error()}
+	}
+	// It was sent, whether or not whoever wanted it has gone.
+	if noteErr := s.Store.AppendAudit(context.WithoutCancel(ctx), s.Now(), note); noteErr != nil {
+		return noteErr
+	}
+	return err
+}
+
+// test sends a message of type Test.
+func (s *Sender) test(ctx context.Context, r *receiver) error {
 	now := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.pace.test)
 	defer cancel()
 	m := message{id: fmt.Sprintf("msg_test_%d", now.UnixNano()), typ: Test, at: now}
 	m.body = bodyOf(Test, audit.Time{Time: now}, struct{}{})
-	if err := r.post(ctx, m); err != nil {
-		return &curfew.Error{Code: curfew.CodeConflict, Message: err.Error()}
-	}
-	return nil
+	return r.post(ctx, m)
 }
 
 // failureOf sorts an error of post.

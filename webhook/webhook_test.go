@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -115,7 +116,7 @@ func (h *hook) endpoint(name string) Endpoint {
 // sender returns a sender whose waits are short.
 func (h *hook) sender(endpoints ...Endpoint) *Sender {
 	h.t.Helper()
-	s, err := New(Options{Log: audit.NewLog(h.log), Cursors: h.log, Endpoints: endpoints, Logger: slog.New(slog.NewTextHandler(h, nil))})
+	s, err := New(Options{Log: audit.NewLog(h.log), Store: h.log, Endpoints: endpoints, Logger: slog.New(slog.NewTextHandler(h, nil))})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -221,6 +222,23 @@ func (h *hook) wantSent(s *Sender, want map[Outcome]int) {
 	}
 }
 
+// wantNotes looks for what Amara did with webhooks, in order.
+func (h *hook) wantNotes(want ...audit.Record) {
+	h.t.Helper()
+	page := must(audit.NewLog(h.log).List(h.t.Context(), audit.Query{Events: []audit.Event{audit.WebhookTested, audit.WebhookRetried}}))
+	slices.Reverse(page.Records)
+	for i := range page.Records {
+		if r := &page.Records[i]; r.At.IsZero() || r.No == 0 || r.By == nil || *r.By != amara {
+			h.t.Errorf("record %+v", r)
+		} else {
+			r.No, r.At, r.By = 0, audit.Time{}, nil
+		}
+	}
+	if !reflect.DeepEqual(page.Records, want) {
+		h.t.Errorf("records %+v\nwant %+v", page.Records, want)
+	}
+}
+
 // settled waits until the endpoint was told all, and that is noted.
 func (h *hook) settled(s *Sender) {
 	h.t.Helper()
@@ -228,8 +246,9 @@ func (h *hook) settled(s *Sender) {
 }
 
 var (
-	amara  = audit.Party{ID: "a1", Name: "amara", Session: "s8"}
-	arslan = audit.Party{ID: "a2", Name: "arslan"}
+	amara   = audit.Party{ID: "a1", Name: "amara", Session: "s8"}
+	byAmara = curfew.Actor{User: amara.ID, Name: amara.Name, Session: amara.Session}
+	arslan  = audit.Party{ID: "a2", Name: "arslan"}
 )
 
 func started(id curfew.SessionID) audit.Record {
@@ -394,15 +413,24 @@ func TestGone(t *testing.T) {
 	asked := h.asks()
 	h.answers(nil)
 	h.note(time.Now(), started("s2"))
-	if err := s.Retry("gone"); err != nil {
+	if err := s.Retry(t.Context(), byAmara, "gone"); err != nil {
 		t.Fatal(err)
 	}
 	h.have(2)
 	if asked != 1 || h.asks() != 2 {
 		t.Errorf("asked %d times, then %d", asked, h.asks())
 	}
-	if err := s.Retry("nobody"); curfew.ErrorCode(err) != curfew.CodeNotFound {
+	if err := s.Retry(t.Context(), byAmara, "nobody"); curfew.ErrorCode(err) != curfew.CodeNotFound {
 		t.Errorf("Retry(nobody): %v", err)
+	}
+	if err := s.Retry(t.Context(), byAmara, "gone"); err != nil { // which is on by now
+		t.Fatal(err)
+	}
+	h.wantNotes(audit.Record{Event: audit.WebhookRetried, Outcome: audit.Success, Webhook: "gone", Changes: []audit.Change{{Field: "state", From: "off", To: "on"}}},
+		audit.Record{Event: audit.WebhookRetried, Outcome: audit.Success, Webhook: "gone"})
+	h.settled(s)
+	if must(h.log.Cursors(t.Context()))["gone"].Off {
+		t.Error("the store has it off")
 	}
 }
 
@@ -423,7 +451,7 @@ func TestRetryNow(t *testing.T) {
 	if st := h.status(s); time.Until(st.Next) < 45*time.Minute {
 		t.Errorf("the next try is at %v", st.Next)
 	}
-	if err := s.Retry("later"); err != nil {
+	if err := s.Retry(t.Context(), byAmara, "later"); err != nil {
 		t.Fatal(err)
 	}
 	h.have(1)
@@ -450,7 +478,7 @@ func TestRestart(t *testing.T) {
 // TestFewerRecords has a log that is shorter than it was, as after a restore.
 func TestFewerRecords(t *testing.T) {
 	h := newHook(t)
-	if err := h.log.SetCursor(t.Context(), "e", audit.Cursor{No: 1000}); err != nil {
+	if err := h.log.SetCursor(t.Context(), time.Now(), "e", audit.Cursor{No: 1000}); err != nil {
 		t.Fatal(err)
 	}
 	h.run(h.sender(h.endpoint("e")))
@@ -487,24 +515,26 @@ func TestRotation(t *testing.T) {
 func TestTest(t *testing.T) {
 	h := newHook(t)
 	s := h.sender(h.endpoint("e"))
-	if err := s.Test(t.Context(), "e"); err != nil {
+	if err := s.Test(t.Context(), byAmara, "e"); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.have(1); got[0].Type != Test {
 		t.Errorf("%+v", got)
 	}
 	h.answers(func(w http.ResponseWriter, n int) { w.WriteHeader(http.StatusForbidden) })
-	if err := s.Test(t.Context(), "e"); curfew.ErrorCode(err) != curfew.CodeConflict || !strings.Contains(err.Error(), "it answered 403 Forbidden") {
+	if err := s.Test(t.Context(), byAmara, "e"); curfew.ErrorCode(err) != curfew.CodeConflict || !strings.Contains(err.Error(), "it answered 403 Forbidden") {
 		t.Errorf("refused: %v", err)
 	}
-	if err := s.Test(t.Context(), "nobody"); curfew.ErrorCode(err) != curfew.CodeNotFound {
+	if err := s.Test(t.Context(), byAmara, "nobody"); curfew.ErrorCode(err) != curfew.CodeNotFound {
 		t.Errorf("nobody: %v", err)
 	}
 	h.wantSent(s, map[Outcome]int{}) // tests are not counted
+	h.wantNotes(audit.Record{Event: audit.WebhookTested, Outcome: audit.Success, Webhook: "e"},
+		audit.Record{Event: audit.WebhookTested, Outcome: audit.Refused, Webhook: "e", Note: "it answered 403 Forbidden"})
 	closed := httptest.NewServer(nil)
 	closed.Close()
 	h.URL = closed.URL
-	if err := h.sender(h.endpoint("e")).Test(t.Context(), "e"); curfew.ErrorCode(err) != curfew.CodeConflict || strings.Contains(err.Error(), "hidden") {
+	if err := h.sender(h.endpoint("e")).Test(t.Context(), byAmara, "e"); curfew.ErrorCode(err) != curfew.CodeConflict || strings.Contains(err.Error(), "hidden") {
 		t.Errorf("nobody answers: %v", err)
 	}
 }

@@ -7,10 +7,14 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/httpapi"
+	"github.com/curfewhq/curfew/sqlite"
+	"github.com/curfewhq/curfew/storetest"
 )
 
 // send makes a call with JSON, which must succeed, and reads the answer into the value, if there is one.
@@ -73,13 +77,48 @@ func (s *server) records() (list []audit.Record) {
 
 // told is a record as event, outcome, who, whom and from where.
 func told(r audit.Record) string {
-	return fmt.Sprintf("%s %s by %q to %q from %q", r.Event, r.Outcome, partyName(r.By), partyName(r.User), r.From)
+	text := fmt.Sprintf("%s %s by %q to %q from %q", r.Event, r.Outcome, partyName(r.By), partyName(r.User), r.From)
+	if r.Webhook != "" {
+		text += fmt.Sprintf(" of %q", r.Webhook)
+	}
+	if r.Count > 0 {
+		text += fmt.Sprintf(", %d", r.Count)
+	}
+	return text
+}
+
+// crowd adds sessions to a data folder that no server uses: more than are ended one by one.
+func crowd(t *testing.T, data string, n int) {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), data, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	var wg sync.WaitGroup
+	for i := range n {
+		r := storetest.Record(fmt.Sprintf("crowd%d", i), "crowd", now.Sub(storetest.T0))
+		wg.Go(func() {
+			if _, err := db.Insert(t.Context(), now, r, 0, false); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestAuditedOnce does each kind of thing that people do, and looks for its one record.
 func TestAuditedOnce(t *testing.T) {
 	t.Parallel()
-	s := serveHouse(t, "--trusted-proxy", "127.0.0.1/32")
+	h := newHookReceiver(t)
+	args := []string{"--trusted-proxy", "127.0.0.1/32", "--config", h.config()}
+	s := serveHouse(t, args...)
+	s.stop()
+	crowd(t, s.data, 150)
+	s = serve(t, s.data, args...)
 	seen := len(s.records())
 	admin, user, stranger := s.client().from("192.0.2.1"), s.client().from("192.0.2.2"), s.client().from("192.0.2.3")
 	var own httpapi.Session
@@ -123,6 +162,15 @@ func TestAuditedOnce(t *testing.T) {
 		{"change nothing", func() { admin.send("PATCH", "/api/v1/users/"+string(made.ID), `{"full_name":"Zoe Park"}`, nil) }, nil},
 		{"disable", func() { admin.send("PATCH", "/api/v1/users/"+string(made.ID), `{"enabled":false}`, nil) }, []string{`user_updated success by "amara" to "zoe" from "192.0.2.1"`}},
 		{"delete", func() { admin.send("DELETE", "/api/v1/users/"+string(made.ID), "", nil) }, []string{`user_deleted success by "amara" to "zoe" from "192.0.2.1"`}},
+		{"test a webhook", func() { admin.send("POST", "/api/v1/webhooks/crm/test", "", nil) }, []string{`webhook_tested success by "amara" to "" from "192.0.2.1" of "crm"`}},
+		{"test one that takes none", func() {
+			h.answer(http.StatusForbidden)
+			admin.post("/webhooks/crm/test")
+		}, []string{`webhook_tested refused by "amara" to "" from "192.0.2.1" of "crm"`}},
+		{"try a webhook now", func() { admin.post("/webhooks/crm/retry") }, []string{`webhook_retried success by "amara" to "" from "192.0.2.1" of "crm"`}},
+		{"try one that there is not", func() { admin.post("/webhooks/none/retry") }, nil},
+		{"end everybody", func() { admin.send("POST", "/api/v1/sessions/end", `{"others":true}`, nil) }, []string{`sessions_terminated success by "amara" to "" from "192.0.2.1", 150`}},
+		{"end everybody again", func() { admin.send("POST", "/api/v1/sessions/end", `{"others":true}`, nil) }, nil},
 		{"new password", func() {
 			admin.send("PUT", "/api/v1/account/password", `{"current_password":"`+password+`","password":"another long one"}`, nil)
 		}, []string{`authn_reauthenticated success by "amara" to "amara" from "192.0.2.1"`, `authn_password_change success by "amara" to "amara" from "192.0.2.1"`}},

@@ -40,7 +40,7 @@ func newService(set settings, h *house, listener net.Listener) (*service, error)
 	if err != nil {
 		return nil, err
 	}
-	told, err := webhook.New(webhook.Options{Log: h.records, Cursors: h.db, Endpoints: set.hooks, Logger: h.log})
+	told, err := webhook.New(webhook.Options{Log: h.records, Store: h.db, Endpoints: set.hooks, Now: h.sessions.Now, Logger: h.log})
 	if err != nil {
 		return nil, err
 	}
