@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -66,6 +67,7 @@ type frontDoor struct {
 	name   string
 	bare   bool // as in recipe
 	port   int
+	plain  int    // the port without encryption
 	curfew *relay // the proxy's way to Curfew
 }
 
@@ -81,7 +83,9 @@ type recipe struct {
 	name    string
 	files   map[string]string
 	listen  [2]string // what says where to listen, and what says it in the test; %d is the port
-	hosts   [2]string // likewise which hosts there are, where listen does not say it
+	plain   [2]string // likewise without encryption
+	hosts   [2]string // likewise which hosts there are
+	root    string    // what only root may do, and is left out for others
 	extra   map[string]string
 	command func(dir string) *exec.Cmd
 	bare    bool // where Curfew does not answer, so does the proxy, with 5xx and no more
@@ -96,6 +100,7 @@ func runnable() []recipe {
 		name:   "traefik",
 		files:  map[string]string{"traefik/traefik.yaml": "traefik.yaml", "traefik/curfew.yaml": "curfew.yaml"},
 		listen: [2]string{`address: ":443"`, `address: "127.0.0.1:%d"`},
+		plain:  [2]string{`address: ":80"`, `address: "127.0.0.1:%d"`},
 		hosts:  [2]string{"Host(`app.example.com`)", "(Host(`app.example.com`) || Host(`other.example.com`))"},
 		command: func(dir string) *exec.Cmd {
 			return exec.Command(*traefik, "--configFile="+dir+"/traefik.yaml")
@@ -113,6 +118,7 @@ var recipes = []recipe{
 			"nginx/protect.conf": "snippets/protect.conf",
 		},
 		listen: [2]string{"listen 443 ", "listen 127.0.0.1:%d "},
+		plain:  [2]string{"listen 80;", "listen 127.0.0.1:%d;"},
 		extra: map[string]string{"nginx.conf": `
 			daemon off;
 			master_process off;
@@ -131,13 +137,14 @@ var recipes = []recipe{
 		command: func(dir string) *exec.Cmd { return exec.Command("nginx", "-e", "stderr", "-c", dir+"/nginx.conf") },
 	},
 	{
-		name:   "caddy",
-		files:  map[string]string{"caddy/Caddyfile": "recipe/Caddyfile"},
-		listen: [2]string{"app.example.com {", "https://app.example.com:%[1]d, https://other.example.com:%[1]d {"},
+		name:  "caddy",
+		files: map[string]string{"caddy/Caddyfile": "recipe/Caddyfile"},
+		hosts: [2]string{"app.example.com {", "app.example.com, other.example.com {"},
 		extra: map[string]string{"Caddyfile": `
 			{
 				admin off
-				auto_https disable_redirects
+				http_port PLAIN
+				https_port PORT
 				default_bind 127.0.0.1
 				storage file_system DIR/storage
 			}
@@ -152,6 +159,8 @@ var recipes = []recipe{
 		name:    "haproxy",
 		files:   map[string]string{"haproxy/haproxy.cfg": "haproxy.cfg", "haproxy/curfew.lua": "curfew.lua"},
 		listen:  [2]string{"bind :443 ", "bind 127.0.0.1:%d "},
+		plain:   [2]string{"bind :80\n", "bind 127.0.0.1:%d\n"},
+		root:    "\tuser haproxy\n\tgroup haproxy\n\tchroot /var/lib/haproxy\n",
 		command: func(dir string) *exec.Cmd { return exec.Command("haproxy", "-db", "-f", dir+"/haproxy.cfg") },
 	},
 }
@@ -163,35 +172,52 @@ func (st *street) openDoor(t *testing.T, name string) *frontDoor {
 		if r.name != name {
 			continue
 		}
-		d := &frontDoor{street: st, t: t, name: name, bare: r.bare, port: freePort(t), curfew: newRelay(t, strings.TrimPrefix(st.server.base, "http://"))}
+		d := &frontDoor{
+			street: st, t: t, name: name, bare: r.bare,
+			port: freePort(t), plain: freePort(t), curfew: newRelay(t, strings.TrimPrefix(st.server.base, "http://")),
+		}
 		dir := t.TempDir()
 		both := filepath.Join(dir, "both.pem")
 		concat(t, both, st.tlsCert, st.tlsKey)
-		replace := strings.NewReplacer(
-			r.listen[0], fmt.Sprintf(r.listen[1], d.port),
+		replace := strings.NewReplacer(append(
+			d.changes(r),
 			"127.0.0.1:8080", d.curfew.addr(), "127.0.0.1:3000", st.app.addr(),
 			"/etc/ssl/certs/app.example.com.pem", st.tlsCert, "/etc/ssl/private/app.example.com.key", st.tlsKey,
 			"/etc/haproxy/app.example.com.pem", both, "/etc/haproxy/", dir+"/", "/etc/traefik/", dir+"/",
-		)
+		)...)
 		for from, to := range r.files {
 			text, err := os.ReadFile("../../docs/recipes/" + from)
 			if err != nil {
 				t.Fatal(err)
 			}
-			with := replace.Replace(string(text))
-			if r.hosts[0] != "" {
-				with = strings.ReplaceAll(with, r.hosts[0], r.hosts[1])
-			}
-			write(t, filepath.Join(dir, to), with)
+			write(t, filepath.Join(dir, to), replace.Replace(string(text)))
 		}
+		around := strings.NewReplacer("DIR", dir, "PLAIN", strconv.Itoa(d.plain), "PORT", strconv.Itoa(d.port))
 		for to, text := range r.extra {
-			write(t, filepath.Join(dir, to), strings.ReplaceAll(text, "DIR", dir))
+			write(t, filepath.Join(dir, to), around.Replace(text))
 		}
 		d.run(r.command(dir))
 		return d
 	}
 	t.Fatalf("no recipe %q", name)
 	return nil
+}
+
+// changes are the pairs of what a recipe says of ports, hosts and root, and what it says here.
+func (d *frontDoor) changes(r recipe) []string {
+	var pairs []string
+	change := func(from, to string) {
+		if from != "" {
+			pairs = append(pairs, from, to)
+		}
+	}
+	change(r.listen[0], strings.ReplaceAll(r.listen[1], "%d", strconv.Itoa(d.port)))
+	change(r.plain[0], strings.ReplaceAll(r.plain[1], "%d", strconv.Itoa(d.plain)))
+	change(r.hosts[0], r.hosts[1])
+	if os.Geteuid() != 0 {
+		change(r.root, "")
+	}
+	return pairs
 }
 
 // run runs the proxy and waits until it has its certificate, for which one listens before it knows what to do.

@@ -32,6 +32,7 @@ func TestForwardAuth(t *testing.T) {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			d := st.openDoor(t, r.name)
+			t.Run("plain", d.testPlain)
 			t.Run("signed out", d.testSignedOut)
 			t.Run("identity", d.testIdentity)
 			t.Run("rules", d.testRules)
@@ -41,6 +42,30 @@ func TestForwardAuth(t *testing.T) {
 }
 
 const appHost = "app.example.com"
+
+// testPlain has whoever comes without encryption led to the same address with it.
+func (d *frontDoor) testPlain(t *testing.T) {
+	for _, path := range []string{"/plain?a=b%20c&d=e%2Ff", "/.curfew/signin?next=%2Fplain"} {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", fmt.Sprintf("http://127.0.0.1:%d%s", d.plain, path), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = appHost
+		resp, err := client303.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		want := "https://" + appHost + path
+		got := strings.Replace(resp.Header.Get("Location"), fmt.Sprintf(":%d", d.port), "", 1) // Traefik knows it, the others lead to 443
+		if got != want || resp.StatusCode != http.StatusPermanentRedirect && resp.StatusCode != http.StatusMovedPermanently {
+			t.Errorf("%d to %q, want a permanent redirect to %q", resp.StatusCode, got, want)
+		}
+	}
+	if d.app.saw("/plain") {
+		t.Error("the app was asked without encryption")
+	}
+}
 
 // testSignedOut has pages lead to sign-in, and everything else refused; the app learns of neither.
 func (d *frontDoor) testSignedOut(t *testing.T) {
