@@ -173,7 +173,7 @@ _curfew() {
 	{{printf "%s %s" $path .Name | quoted}})
 {{- if eq .Files "dir"}} compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur"));
 {{- else if .Files}} compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur"));
-{{- else if .Values}} IFS=' '; COMPREPLY=($(compgen -W {{join .Values " " | quoted}} -- "$cur"));
+{{- else if .Values}} IFS=$' \n'; COMPREPLY=($(compgen -W {{join .Values " " | quoted}} -- "$cur"));
 {{- end}} return ;;
 {{- end}}{{end}}
 	esac
@@ -185,7 +185,7 @@ _curfew() {
 	if [[ $cur == -* || -z $words ]]; then
 		words=$flags
 	fi
-	IFS=' '
+	IFS=$' \n'
 	COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
 complete -F _curfew curfew
