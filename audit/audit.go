@@ -57,39 +57,39 @@ const (
 	Refused Outcome = "refused"
 )
 
-// Record is one thing that was done or refused.
+// Record is one thing that was done or refused. The tags say what its fields mean, in the API's OpenAPI document too.
 type Record struct {
-	No      int64            `json:"no"` // its place: 1 for the first, without gaps
-	At      Time             `json:"at"`
-	Event   Event            `json:"event"`
-	Outcome Outcome          `json:"outcome"`
-	By      *Party           `json:"by,omitempty"`      // nil for Curfew itself and for strangers
-	From    string           `json:"from,omitempty"`    // network address of who did it; empty for Curfew itself and on the machine
-	User    *Party           `json:"user,omitempty"`    // to whose account or session it was done
-	Session curfew.SessionID `json:"session,omitempty"` // the one, but of SessionsTerminated the one that was spared
-	Device  string           `json:"device,omitempty"`
-	Key     string           `json:"key,omitempty"` // ID of an API key
-	Webhook string           `json:"webhook,omitempty"`
-	Reason  string           `json:"reason,omitempty"`
-	Count   int              `json:"count,omitempty"` // of SessionsTerminated, Restored and Forgotten
-	Changes []Change         `json:"changes,omitempty"`
-	Version string           `json:"version,omitempty"` // of the program
-	Note    string           `json:"note,omitempty"`
+	No      int64            `json:"no" minimum:"1" doc:"Its place: 1 for the first, without gaps."`
+	At      Time             `json:"at" format:"date-time" example:"2026-03-31T08:00:00.000Z" doc:"When it happened."`
+	Event   Event            `json:"event" enum:"authn_login_success,authn_login_fail,excess_rate_limit_exceeded,authn_reauthenticated,authn_reauthentication_fail,authn_password_change,authn_unlocked,authn_device_known,authn_token_created,authn_token_revoked,session_logout,session_expired,session_terminated,sessions_terminated,user_created,user_updated,user_deleted,webhook_tested,webhook_retried,sys_startup,sys_shutdown,sys_restored,audit_forgotten" doc:"What happened, as docs/audit.md explains."`
+	Outcome Outcome          `json:"outcome" enum:"success,refused" doc:"Whether it was done or refused."`
+	By      *Party           `json:"by,omitempty" doc:"Who did it. Absent for Curfew itself and for strangers."`
+	From    string           `json:"from,omitempty" example:"192.0.2.7" doc:"The IP address of who did it. Absent for Curfew itself and on the server's machine."`
+	User    *Party           `json:"user,omitempty" doc:"To whose account or session it was done."`
+	Session curfew.SessionID `json:"session,omitempty" doc:"ID of the session that it is about; of sessions_terminated of the one that was spared."`
+	Device  string           `json:"device,omitempty" example:"Chrome 156 on macOS" doc:"Of a sign-in: in words."`
+	Key     string           `json:"key,omitempty" doc:"ID of the API key that it is about."`
+	Webhook string           `json:"webhook,omitempty" doc:"Name of the webhook that it is about."`
+	Reason  string           `json:"reason,omitempty" doc:"Of a sign-in how it was made, such as password; of an end why, as in a session; of a refusal the code of the error."`
+	Count   int              `json:"count,omitempty" minimum:"0" doc:"Of sessions_terminated and sys_restored how many sessions ended, of audit_forgotten how many records were deleted."`
+	Changes []Change         `json:"changes,omitempty" maxItems:"100" nullable:"false" doc:"What became of the fields of an account, a key or a webhook."`
+	Version string           `json:"version,omitempty" doc:"Of the program, when it started or stopped."`
+	Note    string           `json:"note,omitempty" doc:"What else there is to say, as docs/audit.md explains for each event."`
 }
 
 // Party is an account, as it was called then.
 type Party struct {
-	ID      curfew.UserID    `json:"id,omitempty"`
-	Name    string           `json:"name"`
-	Session curfew.SessionID `json:"session,omitempty"` // in which somebody acted
-	Key     string           `json:"key,omitempty"`     // ID of the API key with which somebody acted
+	ID      curfew.UserID    `json:"id,omitempty" doc:"ID of the account. Absent for who acted on the server's machine."`
+	Name    string           `json:"name" doc:"What it was called then; with an API key the key's name too."`
+	Session curfew.SessionID `json:"session,omitempty" doc:"ID of the session in which somebody acted."`
+	Key     string           `json:"key,omitempty" doc:"ID of the API key with which somebody acted."`
 }
 
 // Change is what became of one field of an account, a key or a webhook.
 type Change struct {
-	Field string `json:"field"`
-	From  string `json:"from"`
-	To    string `json:"to"`
+	Field string `json:"field" doc:"Its name."`
+	From  string `json:"from" doc:"What it was. Empty: nothing."`
+	To    string `json:"to" doc:"What it is now. Empty: nothing."`
 }
 
 // ByActor returns who acted, or nil for Curfew itself.

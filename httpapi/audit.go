@@ -16,19 +16,19 @@ import (
 // AuditQuery asks for records of the audit log.
 type AuditQuery struct {
 	Q       string        `query:"q" maxLength:"200" doc:"Words that must all occur in the record."`
-	Event   []audit.Event `query:"event,explode" maxItems:"50" enum:"authn_login_success,authn_login_fail,excess_rate_limit_exceeded,authn_reauthenticated,authn_reauthentication_fail,authn_password_change,authn_unlocked,authn_device_known,authn_token_created,authn_token_revoked,session_logout,session_expired,session_terminated,sessions_terminated,user_created,user_updated,user_deleted,webhook_tested,webhook_retried,sys_startup,sys_shutdown,sys_restored,audit_forgotten" doc:"Only of these events; may be repeated."`
+	Event   []audit.Event `query:"event,explode" maxItems:"50" nullable:"false" enum:"authn_login_success,authn_login_fail,excess_rate_limit_exceeded,authn_reauthenticated,authn_reauthentication_fail,authn_password_change,authn_unlocked,authn_device_known,authn_token_created,authn_token_revoked,session_logout,session_expired,session_terminated,sessions_terminated,user_created,user_updated,user_deleted,webhook_tested,webhook_retried,sys_startup,sys_shutdown,sys_restored,audit_forgotten" doc:"Only of these events; may be repeated."`
 	Outcome audit.Outcome `query:"outcome" enum:"success,refused" doc:"Only with this outcome."`
 	User    string        `query:"user" maxLength:"64" doc:"Only what the account with this user name did, or what was done to it."`
 	From    time.Time     `query:"from" doc:"Only at this time or later."`
 	Until   time.Time     `query:"until" doc:"Only before this time."`
 	Format  string        `query:"format" enum:"json,ndjson" default:"json" doc:"json is one page, the latest first. ndjson is the whole log with hashes as a stream, the earliest first; only after goes with it."`
-	After   int64         `query:"after" minimum:"0" doc:"With ndjson: only records with higher numbers than this."`
+	After   int64         `query:"after" minimum:"0" maximum:"9007199254740991" doc:"With ndjson: only records with higher numbers than this."`
 	Paging
 }
 
 // AuditPage is a part of the audit log, the latest record first.
 type AuditPage struct {
-	Records    []audit.Record `json:"records" maxItems:"500" nullable:"false"`
+	Records    []audit.Record `json:"records" maxItems:"500" nullable:"false" doc:"The latest first."`
 	NextCursor string         `json:"next_cursor,omitempty" doc:"Asks for what follows. A page may have fewer entries than limit, or none, though more follow."`
 }
 
@@ -149,7 +149,7 @@ func (a *api) exportAudit(w http.ResponseWriter, c *call, after int64) error {
 
 // AuditMarks are places in the audit log that were noted elsewhere.
 type AuditMarks struct {
-	Mark []string `query:"mark,explode" maxItems:"100" doc:"A place that was noted elsewhere at another time: the record's number, a colon and its hash. May be repeated."`
+	Mark []string `query:"mark,explode" maxItems:"100" nullable:"false" doc:"A place that was noted elsewhere at another time: the record's number, a colon and its hash. May be repeated."`
 }
 
 // AuditCheck says whether the audit log is as it was written.
@@ -157,13 +157,13 @@ type AuditCheck struct {
 	Whole  bool        `json:"whole" doc:"True if no record that is kept was changed, taken away or put in, and the log goes through all marks."`
 	First  string      `json:"first" doc:"The mark before the first record that is kept: marks from before it can't be looked at."`
 	Last   string      `json:"last,omitempty" doc:"The mark of the last record. Note it elsewhere. Absent if the log is broken."`
-	Broken *AuditBreak `json:"broken,omitempty"`
+	Broken *AuditBreak `json:"broken,omitempty" doc:"Where it is broken. Absent if it is whole."`
 }
 
 // AuditBreak says where the audit log is not as it was written.
 type AuditBreak struct {
-	No  int64  `json:"no" doc:"The first record that is not as it was, or one near it."`
-	Why string `json:"why"`
+	No  int64  `json:"no" minimum:"0" doc:"The number of the first record that is not as it was, or one near it."`
+	Why string `json:"why" doc:"What is wrong there, for people."`
 }
 
 // verifyAudit looks at all records, however long that takes.

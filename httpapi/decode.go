@@ -175,6 +175,11 @@ func fieldError(d huma.ErrorDetail) FieldError {
 	if rest, ok := strings.CutPrefix(f.Detail, "expected "); ok {
 		f.Detail = "must be: " + rest
 	}
+	if n, ok := strings.CutPrefix(f.Detail, "must be: length >= "); ok {
+		f.Detail = "must be at least " + n + " characters long"
+	} else if n, ok := strings.CutPrefix(f.Detail, "must be: length <= "); ok {
+		f.Detail = "must be at most " + n + " characters long"
+	}
 	if rule, ok := rules[f.Field]; ok {
 		f.Detail = rule
 	}

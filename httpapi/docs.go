@@ -34,6 +34,14 @@ type docsView struct {
 	Schemas []docsSchema
 }
 
+// Response is the answer itself, where a call refers to one that others have too.
+func (v docsView) Response(r *huma.Response) *huma.Response {
+	if name, ok := strings.CutPrefix(r.Ref, responsesRef); ok {
+		return v.Doc.Components.Responses[name]
+	}
+	return r
+}
+
 // docsGroup are the calls with a tag.
 type docsGroup struct {
 	*huma.Tag

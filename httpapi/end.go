@@ -14,12 +14,12 @@ type End struct {
 	Filter *Filter            `json:"filter,omitempty" doc:"All that the caller may end and the filter finds: of one user any number, else up to 10,000."`
 	IDs    []curfew.SessionID `json:"ids,omitempty" maxItems:"1000" nullable:"false" doc:"These. Those that have ended are left out; if one is not known, none ends."`
 	DryRun bool               `json:"dry_run,omitempty" doc:"Only say what would end."`
-	Expect *int               `json:"expect,omitempty" minimum:"0" doc:"Refuse with 409, and end nothing, if it would be another number."`
+	Expect *int               `json:"expect,omitempty" minimum:"0" maximum:"9007199254740991" doc:"Refuse with 409, and end nothing, if it would be another number."`
 }
 
 // EndResult is what was ended or, in a dry run, would be.
 type EndResult struct {
-	Count    int       `json:"count" doc:"How many."`
+	Count    int       `json:"count" minimum:"0" doc:"How many ended or, in a dry run, would."`
 	Sessions []Session `json:"sessions,omitempty" maxItems:"500" nullable:"false" doc:"In a dry run the first of them."`
 }
 

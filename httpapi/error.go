@@ -30,19 +30,19 @@ var statuses = map[curfew.Code]int{
 // Problem is the document that an error answers with (RFC 9457, application/problem+json). Code is a curfew.Code, or
 // empty where HTTP itself was misused.
 type Problem struct {
-	Type   string       `json:"type" format:"uri-reference" doc:"What kind of problem it is: about:blank, or TypeProofNeeded."`
-	Title  string       `json:"title" doc:"The status in words."`
-	Status int          `json:"status" doc:"The HTTP status."`
+	Type   string       `json:"type" format:"uri-reference" doc:"What kind of problem it is. https://github.com/curfewhq/curfew/blob/main/docs/api.md#proof-needed, with 403, asks for the password: give it by giveProof, and make the call again. All others are about:blank, of which status and code say all; there may be more one day."`
+	Title  string       `json:"title" example:"Not Found" doc:"The status in words."`
+	Status int          `json:"status" minimum:"400" maximum:"599" example:"404" doc:"The HTTP status."`
 	Detail string       `json:"detail" doc:"What is wrong, for people."`
 	Code   curfew.Code  `json:"code,omitempty" enum:"internal,invalid,not-found,ended,denied,conflict,limited,unavailable" doc:"What is wrong, for programs. Absent where HTTP itself was misused."`
 	Errors []FieldError `json:"errors,omitempty" maxItems:"20" nullable:"false" doc:"The fields that are wrong."`
-	ID     string       `json:"id,omitempty" doc:"By which the server's log knows it."`
+	ID     string       `json:"id,omitempty" doc:"By which the server's log knows it. Only where it is the server's own fault."`
 }
 
 // FieldError says what is wrong with one field of a request.
 type FieldError struct {
-	Field  string `json:"field"`
-	Detail string `json:"detail"`
+	Field  string `json:"field" doc:"Its name, with those of what it is in before it." example:"filter.origin"`
+	Detail string `json:"detail" doc:"What is wrong with it, for people."`
 }
 
 // TypeProofNeeded is the type of the problem that is answered, with 403, to who asks for something sensitive in a session in which

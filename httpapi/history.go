@@ -26,7 +26,7 @@ type HistoryQuery struct {
 
 // HistoryPage is a part of the history.
 type HistoryPage struct {
-	Sessions   []Session `json:"sessions" maxItems:"500" nullable:"false"`
+	Sessions   []Session `json:"sessions" maxItems:"500" nullable:"false" doc:"The latest end first."`
 	NextCursor string    `json:"next_cursor,omitempty" doc:"Asks for what follows. A page may have fewer entries than limit, or none, though more follow."`
 }
 

@@ -12,11 +12,11 @@ import (
 type Key struct {
 	ID         account.KeyID `json:"id" doc:"Public: knowing it gives no access."`
 	UserID     curfew.UserID `json:"user_id" doc:"Its owner."`
-	Username   string        `json:"username"`
+	Username   string        `json:"username" doc:"Its owner's."`
 	Current    bool          `json:"current" doc:"Whether it is the key by which was asked."`
 	Name       string        `json:"name" doc:"Unique among the owner's keys."`
 	Role       account.Role  `json:"role" enum:"admin,auditor,user" doc:"The most that it may do; never more than its owner."`
-	CreatedAt  Time          `json:"created_at"`
+	CreatedAt  Time          `json:"created_at" doc:"When it was made."`
 	ExpiresAt  Time          `json:"expires_at,omitzero" doc:"Absent: never. A key that has expired is listed until it is revoked."`
 	LastUsedAt Time          `json:"last_used_at,omitzero" doc:"Up to a minute late. Absent: never."`
 }
@@ -30,16 +30,16 @@ func newKey(k account.Key, owner account.Account) Key {
 
 // NewKey is what is given for a new API key.
 type NewKey struct {
-	Name             string       `json:"name" maxLength:"64" doc:"What the key is for. May not be empty."`
+	Name             string       `json:"name" minLength:"1" maxLength:"64" doc:"What the key is for. Unique among the owner's keys." example:"nightly backup"`
 	Role             account.Role `json:"role" enum:"admin,auditor,user" doc:"At most the owner's."`
 	ExpiresInSeconds int64        `json:"expires_in_seconds,omitempty" minimum:"60" maximum:"31536000" doc:"How long the key is good. 90 days if absent."`
-	Never            bool         `json:"never,omitempty" doc:"The key never expires."`
+	Never            bool         `json:"never,omitempty" doc:"The key never expires. Then there is no expires_in_seconds."`
 }
 
 // MadeKey is a new API key and, this once, its secret.
 type MadeKey struct {
 	Key
-	Secret string `json:"secret" doc:"Give it as Authorization: Bearer. Nobody can look it up later."`
+	Secret string `json:"secret" doc:"Give it as Authorization: Bearer. Nobody can look it up later." example:"curfew_key_…"`
 }
 
 // KeyList are the API keys of one account.
@@ -90,7 +90,7 @@ func (a *api) newKeyOf(c *call, owner account.Account, req NewKey) (MadeKey, err
 }
 
 type keyID struct {
-	ID account.KeyID `path:"id" maxLength:"64"`
+	ID account.KeyID `path:"id" maxLength:"64" doc:"ID of an API key."`
 }
 
 // revokeKey revokes a key of the caller's or, for an admin, whosever it is.
@@ -102,8 +102,8 @@ func (a *api) revokeKey(c *call, p keyID, _ none) (none, error) {
 }
 
 type userKeyID struct {
-	ID  curfew.UserID `path:"id" maxLength:"64"`
-	Key account.KeyID `path:"key" maxLength:"64"`
+	ID  curfew.UserID `path:"id" maxLength:"64" doc:"ID of the account."`
+	Key account.KeyID `path:"key" maxLength:"64" doc:"ID of the API key."`
 }
 
 func (a *api) revokeUserKey(c *call, p userKeyID, _ none) (none, error) {

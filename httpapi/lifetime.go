@@ -49,7 +49,7 @@ func inSeconds(d time.Duration) Seconds { return Seconds(d / time.Second) }
 
 // Lifetime is a Token Lifetime.
 type Lifetime struct {
-	Seconds Seconds `json:"seconds"`
+	Seconds Seconds `json:"seconds" doc:"How long your sessions may be idle. All live ones follow at once."`
 }
 
 func (a *api) setLifetime(c *call, _ none, req Lifetime) (Lifetime, error) {

@@ -26,27 +26,27 @@ func (Time) Schema(huma.Registry) *huma.Schema {
 
 // Session is a session as clients see it. Its token is nowhere in it.
 type Session struct {
-	ID              curfew.SessionID  `json:"id" doc:"Public: knowing it gives no access."`
+	ID              curfew.SessionID  `json:"id" doc:"Public: knowing it gives no access." example:"6kf2t4w7yq3m5n8p2r4s6v7x2a"`
 	Current         bool              `json:"current" doc:"Whether it is the session in which was asked."`
-	UserID          curfew.UserID     `json:"user_id"`
-	Username        string            `json:"username"`
-	FullName        string            `json:"full_name"`
-	Role            account.Role      `json:"role,omitempty" enum:"admin,auditor,user" doc:"Only in one's own session."`
-	Credential      curfew.Credential `json:"credential" doc:"How its user signed in, such as password."`
-	Origin          string            `json:"origin" doc:"The network address it was started from."`
-	Device          string            `json:"device" doc:"In words, such as Chrome 156 on macOS."`
-	CreatedAt       Time              `json:"created_at"`
-	LastActiveAt    Time              `json:"last_active_at"`
-	LifetimeSeconds int64             `json:"lifetime_seconds" doc:"The inactivity allowed."`
-	GraceSeconds    int64             `json:"grace_seconds" doc:"How long the Logout dialog stands after it."`
+	UserID          curfew.UserID     `json:"user_id" doc:"Whose it is."`
+	Username        string            `json:"username" doc:"Of its user, as it was at sign-in." example:"amara"`
+	FullName        string            `json:"full_name" doc:"Of its user; empty if they gave none." example:"Amara Okafor"`
+	Role            account.Role      `json:"role,omitempty" enum:"admin,auditor,user" doc:"What its user may do. Only in one's own session."`
+	Credential      curfew.Credential `json:"credential" doc:"How its user signed in, such as password." example:"password"`
+	Origin          string            `json:"origin" doc:"The IP address it was started from; empty where there was none." example:"192.0.2.7"`
+	Device          string            `json:"device" doc:"In words; empty where it is not known." example:"Chrome 156 on macOS"`
+	CreatedAt       Time              `json:"created_at" doc:"When it started."`
+	LastActiveAt    Time              `json:"last_active_at" doc:"When there was activity last. Of others' sessions it may be up to a minute behind."`
+	LifetimeSeconds int64             `json:"lifetime_seconds" minimum:"30" maximum:"2147482" doc:"The inactivity allowed." example:"300"`
+	GraceSeconds    int64             `json:"grace_seconds" minimum:"0" example:"30" doc:"How long the Logout dialog stands after it."`
 	IdleAt          Time              `json:"idle_at" doc:"When it becomes idle without activity."`
 	EndsAt          Time              `json:"ends_at" doc:"The first moment at which it is refused, without activity."`
 	ExpiresAt       Time              `json:"expires_at" doc:"The absolute limit, which no activity moves."`
-	State           curfew.State      `json:"state" enum:"active,expiring,ended"`
+	State           curfew.State      `json:"state" enum:"active,expiring,ended" doc:"expiring: idle for longer than allowed, and the Logout dialog stands."`
 	ServerTime      Time              `json:"server_time" doc:"By which all this is so."`
-	Reason          curfew.Reason     `json:"reason,omitempty" doc:"Why it ended. This and the rest only once it has."`
-	EndedBy         string            `json:"ended_by,omitempty" doc:"Who ended it. Absent where it was Curfew itself."`
-	EndedAt         Time              `json:"ended_at,omitzero"`
+	Reason          curfew.Reason     `json:"reason,omitempty" enum:"signed-out,idle,expired,terminated,password-changed,role-changed,account-disabled,account-deleted,replaced,restored" doc:"Why it ended. This and the rest only once it has."`
+	EndedBy         string            `json:"ended_by,omitempty" doc:"The name of who ended it. Absent where it was Curfew itself."`
+	EndedAt         Time              `json:"ended_at,omitzero" doc:"When it ended."`
 }
 
 func at(t time.Time) Time { return Time{t.UTC()} }
@@ -107,7 +107,7 @@ func (a *api) extend(c *call, _, _ none) (Session, error) {
 
 // activityRequest says how long ago a person did something. Without it the activity is of this moment.
 type activityRequest struct {
-	AgeMS uint32 `json:"age_ms,omitempty" doc:"How many milliseconds ago a person did something."`
+	AgeMS uint32 `json:"age_ms,omitempty" format:"int64" maximum:"4294967295" doc:"How many milliseconds ago a person did something."`
 }
 
 func (activityRequest) mayBeAbsent() {}
@@ -138,7 +138,7 @@ func (a *api) signOut(c *call, _, _ none) (none, error) {
 
 // Proof is a password given once more.
 type Proof struct {
-	CurrentPassword string `json:"current_password" minLength:"1" maxLength:"1024"`
+	CurrentPassword string `json:"current_password" minLength:"1" maxLength:"1024" doc:"The caller's own."`
 }
 
 // Proven says until when the password counts that was given.

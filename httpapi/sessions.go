@@ -24,9 +24,9 @@ type SessionQuery struct {
 
 // SessionPage is a part of a list of sessions.
 type SessionPage struct {
-	Sessions   []Session `json:"sessions" maxItems:"500" nullable:"false"`
+	Sessions   []Session `json:"sessions" maxItems:"500" nullable:"false" doc:"In the order that was asked for."`
 	NextCursor string    `json:"next_cursor,omitempty" doc:"Asks for what follows. A page may have fewer entries than limit, or none, though more follow."`
-	Count      int       `json:"count" doc:"How many sessions there are, on all pages."`
+	Count      int       `json:"count" minimum:"0" doc:"How many sessions there are, on all pages."`
 	CountExact bool      `json:"count_exact" doc:"False if there may be more than count. It is exact up to 10,000."`
 }
 
@@ -83,7 +83,7 @@ func parseCursor(s string) (c curfew.Cursor, err error) {
 
 // sessionID is the session that the address names.
 type sessionID struct {
-	ID curfew.SessionID `path:"id" maxLength:"64"`
+	ID curfew.SessionID `path:"id" maxLength:"64" doc:"ID of a session."`
 }
 
 // visible returns a session that the caller may see, and how it ended if it has. Whoever may not see it learns nothing of it.

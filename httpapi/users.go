@@ -10,15 +10,15 @@ import (
 
 // User is an account.
 type User struct {
-	ID                curfew.UserID `json:"id"`
-	Username          string        `json:"username" doc:"For sign-in: lower case, unique, never changes."`
-	FullName          string        `json:"full_name"`
-	Role              account.Role  `json:"role" enum:"admin,auditor,user"`
-	LifetimeSeconds   Seconds       `json:"lifetime_seconds"`
-	Enabled           bool          `json:"enabled"`
-	CreatedAt         Time          `json:"created_at"`
-	PasswordChangedAt Time          `json:"password_changed_at"`
-	LastSignInAt      Time          `json:"last_sign_in_at,omitzero" doc:"Absent: never."`
+	ID                curfew.UserID `json:"id" doc:"Stays as it is. Not the user name."`
+	Username          string        `json:"username" doc:"For sign-in: lower case, unique, never changes." example:"amara"`
+	FullName          string        `json:"full_name" doc:"May be empty." example:"Amara Okafor"`
+	Role              account.Role  `json:"role" enum:"admin,auditor,user" doc:"What it may do. Of the caller's own account by an API key it is what the key may do."`
+	LifetimeSeconds   Seconds       `json:"lifetime_seconds" doc:"How long its sessions may be idle."`
+	Enabled           bool          `json:"enabled" doc:"False: nobody can sign in to it, and its API keys are refused."`
+	CreatedAt         Time          `json:"created_at" doc:"When it was made."`
+	PasswordChangedAt Time          `json:"password_changed_at" doc:"When it got the password that it has."`
+	LastSignInAt      Time          `json:"last_sign_in_at,omitzero" doc:"When somebody signed in to it last. Absent: never."`
 }
 
 func newUser(a account.Account) User {
@@ -32,17 +32,17 @@ func newUser(a account.Account) User {
 // NewUser is what is given for a new account.
 type NewUser struct {
 	Username        string       `json:"username" minLength:"1" maxLength:"64" doc:"Letters, digits or . _ - @, starting with a letter or a digit."`
-	FullName        string       `json:"full_name,omitempty" maxLength:"128"`
-	Role            account.Role `json:"role" enum:"admin,auditor,user"`
-	LifetimeSeconds Seconds      `json:"lifetime_seconds,omitempty" doc:"300 if absent."`
-	Password        string       `json:"password" maxLength:"1024" doc:"At least 8 characters, at most 1024 bytes."`
+	FullName        string       `json:"full_name,omitempty" maxLength:"128" doc:"May be empty."`
+	Role            account.Role `json:"role" enum:"admin,auditor,user" doc:"What the account may do."`
+	LifetimeSeconds Seconds      `json:"lifetime_seconds,omitempty" doc:"How long its sessions may be idle. 300 if absent."`
+	Password        string       `json:"password" minLength:"8" maxLength:"1024" doc:"At least 8 characters, at most 1024 bytes."`
 }
 
 // UserChange is what changes in an account. What is absent stays.
 type UserChange struct {
-	FullName        *string       `json:"full_name,omitempty" maxLength:"128"`
-	Role            *account.Role `json:"role,omitempty" enum:"admin,auditor,user" doc:"A lower one ends the account's sessions."`
-	LifetimeSeconds *Seconds      `json:"lifetime_seconds,omitempty" doc:"All live sessions of the account follow at once."`
+	FullName        *string       `json:"full_name,omitempty" maxLength:"128" doc:"An empty one takes it away."`
+	Role            *account.Role `json:"role,omitempty" enum:"admin,auditor,user" doc:"What the account may do. A lower one ends the account's sessions."`
+	LifetimeSeconds *Seconds      `json:"lifetime_seconds,omitempty" doc:"How long its sessions may be idle. All live ones follow at once."`
 	Enabled         *bool         `json:"enabled,omitempty" doc:"False ends the account's sessions."`
 }
 
@@ -55,9 +55,9 @@ type UserQuery struct {
 
 // UserPage is a part of the list of accounts, by user name.
 type UserPage struct {
-	Users      []User `json:"users" maxItems:"500" nullable:"false"`
-	NextCursor string `json:"next_cursor,omitempty"`
-	Count      int    `json:"count" doc:"How many there are, on all pages."`
+	Users      []User `json:"users" maxItems:"500" nullable:"false" doc:"By user name."`
+	NextCursor string `json:"next_cursor,omitempty" doc:"Asks for what follows. Absent on the last page."`
+	Count      int    `json:"count" minimum:"0" doc:"How many there are, on all pages."`
 }
 
 func (a *api) listUsers(c *call, q UserQuery, _ none) (UserPage, error) {
@@ -82,7 +82,7 @@ func (a *api) listUsers(c *call, q UserQuery, _ none) (UserPage, error) {
 
 // userID is the account that the address names.
 type userID struct {
-	ID curfew.UserID `path:"id" maxLength:"64"`
+	ID curfew.UserID `path:"id" maxLength:"64" doc:"ID of the account, which is not its user name."`
 }
 
 func (a *api) getUser(c *call, p userID, _ none) (User, error) {
@@ -120,7 +120,7 @@ func (a *api) updateUser(c *call, p userID, req UserChange) (User, error) {
 
 // NewPassword is a password that somebody else sets.
 type NewPassword struct {
-	Password string `json:"password" maxLength:"1024" doc:"At least 8 characters, at most 1024 bytes."`
+	Password string `json:"password" minLength:"8" maxLength:"1024" doc:"At least 8 characters, at most 1024 bytes."`
 }
 
 // errOwnPassword keeps whoever finds a signed-in browser from taking the account over.
@@ -152,8 +152,8 @@ type Unlock struct {
 }
 
 type userUnlock struct {
-	ID  curfew.UserID `path:"id" maxLength:"64"`
-	Key string        `header:"Idempotency-Key" maxLength:"128" doc:"See endSessions."`
+	ID  curfew.UserID `path:"id" maxLength:"64" doc:"ID of the account, which is not its user name."`
+	Key string        `header:"Idempotency-Key" maxLength:"128" doc:"Any text, such as a UUID, of your own for this call. Who repeats the call with the same one gets the first answer, for an hour, and nothing is done again."`
 }
 
 func (a *api) unlockUser(c *call, p userUnlock, _ none) (Unlock, error) {

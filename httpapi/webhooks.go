@@ -16,23 +16,23 @@ type Webhooks interface {
 
 // Webhook is how an endpoint does.
 type Webhook struct {
-	Name        string         `json:"name"`
-	URL         string         `json:"url" doc:"Without its query."`
-	Types       []webhook.Type `json:"types" nullable:"false" enum:"session.started,session.ended,account.changed" doc:"What it is told of."`
+	Name        string         `json:"name" doc:"As the server's configuration has it."`
+	URL         string         `json:"url" format:"uri" doc:"Where messages go, without the query, which may hold a secret."`
+	Types       []webhook.Type `json:"types" maxItems:"3" nullable:"false" enum:"session.started,session.ended,account.changed" doc:"What it is told of."`
 	Off         bool           `json:"off" doc:"It answered 410, and is told nothing until somebody switches it on."`
-	Upto        int64          `json:"upto" doc:"The last record of the audit log that needs no telling any more."`
-	Behind      int64          `json:"behind" doc:"How many records came after that."`
+	Upto        int64          `json:"upto" minimum:"0" doc:"The last record of the audit log that needs no telling any more."`
+	Behind      int64          `json:"behind" minimum:"0" doc:"How many records came after that."`
 	DeliveredAt Time           `json:"delivered_at,omitzero" doc:"When it last took a message. Absent: not since the server started."`
 	FailedAt    Time           `json:"failed_at,omitzero" doc:"When it last did not. Absent: its last answer was good."`
 	Error       string         `json:"error,omitempty" doc:"Why it did not."`
-	Tries       int            `json:"tries,omitempty" doc:"How often the message was tried that waits."`
-	NextTryAt   Time           `json:"next_try_at,omitzero"`
-	GivenUp     int            `json:"given_up" doc:"How many messages were given up since the server started."`
+	Tries       int            `json:"tries,omitempty" minimum:"0" doc:"How often the message that waits was tried. Absent: none waits, or it was not tried."`
+	NextTryAt   Time           `json:"next_try_at,omitzero" doc:"When it is tried again. Absent: nothing waits."`
+	GivenUp     int            `json:"given_up" minimum:"0" doc:"How many messages were given up since the server started."`
 }
 
 // WebhookList are all webhooks of the server's configuration.
 type WebhookList struct {
-	Webhooks []Webhook `json:"webhooks" maxItems:"100" nullable:"false"`
+	Webhooks []Webhook `json:"webhooks" maxItems:"100" nullable:"false" doc:"In the order of the configuration."`
 }
 
 func newWebhook(s webhook.Status) Webhook {
@@ -52,7 +52,7 @@ func (a *api) listWebhooks(c *call, _, _ none) (WebhookList, error) {
 }
 
 type webhookName struct {
-	Name string `path:"name" maxLength:"64"`
+	Name string `path:"name" maxLength:"64" doc:"Name of a webhook of the server's configuration."`
 }
 
 func (a *api) testWebhook(c *call, p webhookName, _ none) (none, error) {
