@@ -276,7 +276,7 @@ func (s *Service) used(k *keyInUse, now time.Time) {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
 		if err := s.store.TouchKey(ctx, now, k.ID); err != nil {
-			s.log.Warn("the use of an API key was not written down", "key", k.ID, "err", err)
+			s.log.Warn("the use of an API key was not written down", "key", k.ID, "error", err)
 		}
 	}()
 }

@@ -84,7 +84,7 @@ func (s *Service) noteRefusal(ctx context.Context, note audit.Record, err error)
 	ctx, cancel := detach(ctx)
 	defer cancel()
 	if err := s.store.AppendAudit(ctx, now, note); err != nil {
-		s.log.Error("a refused sign-in is missing from the audit log", "origin", note.From, "err", err)
+		s.log.Error("a refused sign-in is missing from the audit log", "origin", note.From, "error", err)
 	}
 }
 

@@ -96,7 +96,7 @@ func (s *Service) compare(ctx context.Context, name, password string) (Stored, b
 func (s *Service) parse(acc Stored) passwordHash {
 	hash, err := parseHash(acc.PasswordHash)
 	if err != nil {
-		s.log.Error("stored password hash can't be read; set a new password", "user", acc.Name, "err", err)
+		s.log.Error("stored password hash can't be read; set a new password", "user", acc.Name, "error", err)
 		return s.hasher.dummy()
 	}
 	return hash

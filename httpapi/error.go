@@ -127,7 +127,7 @@ func (e edge) fail(w *answer, r *http.Request, err error) {
 }
 
 func (e edge) logFailure(r *http.Request, p Problem, err error) {
-	args := []any{"id", p.ID, "method", r.Method, "path", mount.Of(r) + r.URL.Path, "status", p.Status, "err", err}
+	args := []any{"id", p.ID, "method", r.Method, "path", mount.Of(r) + r.URL.Path, "status", p.Status, "error", err}
 	if paniced, ok := errors.AsType[*panicError](err); ok {
 		args = append(args, "stack", string(paniced.stack))
 	}
