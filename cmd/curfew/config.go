@@ -86,12 +86,13 @@ func readConfig(file string, forwardAuth bool) (c config, apps []gate.App, hooks
 	if err := d.Decode(&c); err != nil {
 		return c, nil, nil, decodeError(file, err)
 	}
-	apps, key, err := c.apps(forwardAuth || c.ForwardAuth)
+	apps, err = c.apps(forwardAuth || c.ForwardAuth)
 	if err == nil {
-		hooks, key, err = c.webhooks(filepath.Dir(file))
+		hooks, err = c.webhooks(filepath.Dir(file))
 	}
 	if err != nil {
-		return c, nil, nil, configError(file, lineOf(text, key), key, err.Error())
+		key := fieldOf(err)
+		return c, nil, nil, configError(file, lineOf(text, key), key, unnamed(err).Error())
 	}
 	return c, apps, hooks, nil
 }
@@ -121,38 +122,37 @@ func configError(file string, line int, key, message string) error {
 	return usage(fmt.Sprintf("%s:%d: %s", file, line, message))
 }
 
-// apps returns the apps, or the key of what is wrong with one. They are checked one after the other, so that the first
-// that can't be added is the one to name.
-func (c config) apps(forwardAuth bool) (apps []gate.App, key string, err error) {
+// apps returns the apps. They are checked one after the other, so that the first that can't be added is the one to name.
+func (c config) apps(forwardAuth bool) (apps []gate.App, err error) {
 	for i, a := range c.Apps {
 		app := gate.App{Host: a.Host, Upstream: a.Upstream.URL, OwnHost: a.OwnHost, NoGuard: isOff(a.Guard)}
 		if app.Upstream == nil && !forwardAuth {
-			return nil, fmt.Sprintf("app[%d].upstream", i), errors.New("is missing; only an app that another proxy serves, with --forward-auth, is without")
+			err = wrong("upstream", "is missing; only an app that another proxy serves, with --forward-auth, is without")
+		} else if err = gate.CheckApps(append(apps, app)); err == nil {
+			app.Rules, err = a.rules(app)
 		}
-		if err := gate.CheckApps(append(apps, app)); err != nil {
-			return nil, fmt.Sprintf("app[%d].%s", i, fieldOf(err)), unnamed(err)
-		}
-		for j, r := range a.Rules {
-			if r.Path == "" {
-				return nil, fmt.Sprintf("app[%d].rule[%d].path", i, j), errors.New(`is missing; say what the rule is for, such as "/admin", or "/" for all`)
-			}
-			app.Rules = append(app.Rules, r.rule())
-			err := app.Check()
-			if err == nil {
-				err = r.check()
-			}
-			if err != nil {
-				return nil, fmt.Sprintf("app[%d].rule[%d].%s", i, j, fieldOf(err)), unnamed(err)
-			}
-		}
-		for j, r := range app.Rules {
-			if err := leaks(app.Rules, r); err != nil {
-				return nil, fmt.Sprintf("app[%d].rule[%d].exact", i, j), err
-			}
+		if err != nil {
+			return nil, within("app", i, err)
 		}
 		apps = append(apps, app)
 	}
-	return apps, "", nil
+	return apps, nil
+}
+
+// rules returns the rules of what is an app without them.
+func (a appConfig) rules(app gate.App) ([]gate.Rule, error) {
+	for i, r := range a.Rules {
+		app.Rules = append(app.Rules, r.rule())
+		if err := r.check(app); err != nil {
+			return nil, within("rule", i, err)
+		}
+	}
+	for i, r := range app.Rules {
+		if err := leaks(app.Rules, r); err != nil {
+			return nil, within("rule", i, err)
+		}
+	}
+	return app.Rules, nil
 }
 
 // leaks finds a rule for some that is for one path alone, while the same path with a slash behind it is for others: most apps
@@ -169,13 +169,16 @@ func leaks(rules []gate.Rule, r gate.Rule) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("is for %q alone, and %[1]q with a slash behind it is for others, which most apps take for the same; leave exact out, or add a rule for %q", r.Path, r.Path+"/")
+	return wrong("exact", "is for %q alone, and %[1]q with a slash behind it is for others, which most apps take for the same; leave exact out, or add a rule for %q", r.Path, r.Path+"/")
 }
 
-// check finds what would be followed, but means something else than whoever wrote it thinks.
-func (r ruleConfig) check() error {
-	wrong := func(field, format string, args ...any) error {
-		return &curfew.Error{Code: curfew.CodeInvalid, Field: field, Message: fmt.Sprintf(format, args...)}
+// check checks the rule, the app's last. It also finds what would be followed, but means something else than whoever wrote it thinks.
+func (r ruleConfig) check(app gate.App) error {
+	if r.Path == "" {
+		return wrong("path", `is missing; say what the rule is for, such as "/admin", or "/" for all`)
+	}
+	if err := app.Check(); err != nil {
+		return err
 	}
 	switch {
 	case strings.Contains(r.Path, "*"):
@@ -203,6 +206,16 @@ func (r ruleConfig) rule() gate.Rule {
 }
 
 func isOff(b *bool) bool { return b != nil && !*b }
+
+// wrong is the error of a field, or of a key in the file.
+func wrong(field, format string, args ...any) error {
+	return &curfew.Error{Code: curfew.CodeInvalid, Field: field, Message: fmt.Sprintf(format, args...)}
+}
+
+// within is the error of a key that is in the table with the number.
+func within(table string, no int, err error) error {
+	return &curfew.Error{Code: curfew.CodeInvalid, Field: fmt.Sprintf("%s[%d].%s", table, no, fieldOf(err)), Message: unnamed(err).Error()}
+}
 
 func fieldOf(err error) string {
 	if e, ok := errors.AsType[*curfew.Error](err); ok {

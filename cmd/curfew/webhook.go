@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -27,35 +26,52 @@ var hookName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 // maxWebhooks is how many there may be.
 const maxWebhooks = 100
 
-// webhooks returns the webhooks, or the key of what is wrong with one. Files are named from the folder of the configuration.
-func (c config) webhooks(dir string) (hooks []webhook.Endpoint, key string, err error) {
+// webhooks returns the webhooks. Files are named from the folder of the configuration.
+func (c config) webhooks(dir string) (hooks []webhook.Endpoint, err error) {
 	for i, w := range c.Webhooks {
-		at := func(field string) string { return fmt.Sprintf("webhook[%d].%s", i, field) }
-		switch {
-		case i == maxWebhooks:
-			return nil, at("name"), fmt.Errorf("there are more than %d webhooks", maxWebhooks)
-		case !hookName.MatchString(w.Name):
-			return nil, at("name"), errors.New("must be 1 to 64 of a-z, 0-9, . _ -, a letter or digit first")
-		case slices.ContainsFunc(hooks, func(e webhook.Endpoint) bool { return e.Name == w.Name }):
-			return nil, at("name"), fmt.Errorf("%q is the name of another webhook, too", w.Name)
-		case w.SecretFile == "":
-			return nil, at("secret_file"), errors.New("is missing; messages are signed with what is in it")
+		var e webhook.Endpoint
+		if err = w.checkName(hooks); err == nil {
+			e, err = w.endpoint(dir)
 		}
-		for _, t := range w.Types {
-			if !slices.Contains(webhook.Types, t) {
-				return nil, at("types"), fmt.Errorf("%q is not a type; those are session.started, session.ended and account.changed", t)
-			}
-		}
-		e := webhook.Endpoint{Name: w.Name, URL: w.URL.URL, Types: w.Types}
-		if e.Secrets, err = readSecrets(w.SecretFile, dir); err != nil {
-			return nil, at("secret_file"), err
-		}
-		if err := e.Check(); err != nil {
-			return nil, at("url"), err
+		if err != nil {
+			return nil, within("webhook", i, err)
 		}
 		hooks = append(hooks, e)
 	}
-	return hooks, "", nil
+	return hooks, nil
+}
+
+// checkName checks what the webhook is told from the others by.
+func (w webhookConfig) checkName(others []webhook.Endpoint) error {
+	switch {
+	case len(others) == maxWebhooks:
+		return wrong("name", "there are more than %d webhooks", maxWebhooks)
+	case !hookName.MatchString(w.Name):
+		return wrong("name", "must be 1 to 64 of a-z, 0-9, . _ -, a letter or digit first")
+	case slices.ContainsFunc(others, func(e webhook.Endpoint) bool { return e.Name == w.Name }):
+		return wrong("name", "%q is the name of another webhook, too", w.Name)
+	}
+	return nil
+}
+
+// endpoint is the webhook as the sender knows it.
+func (w webhookConfig) endpoint(dir string) (e webhook.Endpoint, err error) {
+	if w.SecretFile == "" {
+		return e, wrong("secret_file", "is missing; messages are signed with what is in it")
+	}
+	for _, t := range w.Types {
+		if !slices.Contains(webhook.Types, t) {
+			return e, wrong("types", "%q is not a type; those are session.started, session.ended and account.changed", t)
+		}
+	}
+	e = webhook.Endpoint{Name: w.Name, URL: w.URL.URL, Types: w.Types}
+	if e.Secrets, err = readSecrets(w.SecretFile, dir); err != nil {
+		return e, wrong("secret_file", "%v", err)
+	}
+	if err := e.Check(); err != nil {
+		return e, wrong("url", "%v", err)
+	}
+	return e, nil
 }
 
 // readSecrets reads a file that nobody else may read: a secret, or several while they are being changed, one on a line.
