@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"time"
 
@@ -38,6 +39,7 @@ type bridge struct {
 	tell  func(httpapi.SessionEvent) error
 	broke func(err error, wait time.Duration) // the connection is gone, and is tried again after the wait
 	back  func()                              // it is there again
+	after string                              // the ID of the last event
 }
 
 // The waits between tries to reach a server again.
@@ -49,22 +51,17 @@ const (
 // run follows until ctx ends, tell returns an error, or there is no use in another try. It goes on where it broke off, so that nothing is
 // lost; where too much happened meanwhile the server says so by another reset.
 func (b *bridge) run(ctx context.Context) error {
-	var after string
-	for wait, connected := firstWait, false; ; {
-		events, err := b.api.Watch(ctx, after)
+	connected := false
+	for wait := firstWait; ; wait = min(2*wait, maxWait) {
+		events, err := b.api.Watch(ctx, b.after)
 		if err == nil {
 			if connected {
 				b.back()
 			}
 			wait, connected = firstWait, true
-			for e, broken := range events {
-				if err = broken; err != nil {
-					break
-				}
-				after = e.ID
-				if err := b.tell(e); err != nil {
-					return err
-				}
+			var untold error
+			if err, untold = b.tellAll(events); untold != nil {
+				return untold
 			}
 		}
 		if ctx.Err() != nil {
@@ -79,8 +76,21 @@ func (b *bridge) run(ctx context.Context) error {
 			return nil
 		case <-time.After(wait):
 		}
-		wait = min(2*wait, maxWait)
 	}
+}
+
+// tellAll tells of events until the stream breaks, or tell returns an error.
+func (b *bridge) tellAll(events iter.Seq2[httpapi.SessionEvent, error]) (broken, untold error) {
+	for e, broken := range events {
+		if broken != nil {
+			return broken, nil
+		}
+		b.after = e.ID
+		if err := b.tell(e); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
 }
 
 // isFinal reports whether the server has refused, so that asking again is of no use.
