@@ -131,6 +131,26 @@ func (s *Service) Get(ctx context.Context, id curfew.UserID) (Account, error) {
 	return acc, storeError("find account", err)
 }
 
+// Owner returns the account of the user whose live session it is, as Get does. If that is gone or disabled the session ends, and the error
+// is a *curfew.EndedError: who deletes or disables an account ends its sessions too, so this is the second lock on the door.
+func (s *Service) Owner(ctx context.Context, session curfew.Session) (Account, error) {
+	acc, err := s.Get(ctx, session.User.ID)
+	why := curfew.ReasonAccountDisabled
+	switch {
+	case err == nil && acc.Enabled:
+		return acc, nil
+	case curfew.ErrorCode(err) == curfew.CodeNotFound:
+		why = curfew.ReasonAccountDeleted
+	case err != nil:
+		return Account{}, err
+	}
+	ended, err := s.sessions.End(ctx, session.ID, curfew.Ending{Reason: why})
+	if err != nil {
+		return Account{}, err
+	}
+	return Account{}, &curfew.EndedError{Ended: ended}
+}
+
 // ByName returns the account with the user name, without regard to case.
 func (s *Service) ByName(ctx context.Context, name string) (Account, error) {
 	name, ok := cleanName(name)

@@ -442,6 +442,39 @@ func TestSecondStepFails(t *testing.T) {
 	}
 }
 
+// TestOwner asks for the accounts of sessions that should have ended with them: they end now.
+func TestOwner(t *testing.T) {
+	h := newHouse(t)
+	amara := h.add("amara", account.User)
+	session, _ := h.mustSignIn("amara", homeAddr)
+	if acc, err := h.service.Owner(t.Context(), session); err != nil || acc.ID != amara.ID {
+		t.Fatalf("an account as it should be: %+v, %v", acc, err)
+	}
+	for why, lose := range map[curfew.Reason]func(curfew.UserID) error{
+		curfew.ReasonAccountDisabled: func(id curfew.UserID) error {
+			_, err := h.accounts.UpdateAccount(t.Context(), h.sessions.Now(), id, false, func(a *account.Stored) error {
+				a.Enabled = false
+				return nil
+			})
+			return err
+		},
+		curfew.ReasonAccountDeleted: func(id curfew.UserID) error { return h.accounts.DeleteAccount(t.Context(), h.sessions.Now(), id) },
+	} {
+		name := string(why)
+		acc := h.add(name, account.User)
+		session, token := h.mustSignIn(name, homeAddr)
+		if err := lose(acc.ID); err != nil {
+			t.Fatal(err)
+		}
+		h.restart(cheap) // it has the account in memory
+		_, err := h.service.Owner(t.Context(), session)
+		if ended, ok := errors.AsType[*curfew.EndedError](err); !ok || ended.Ended.Ending.Reason != why {
+			t.Errorf("%s: %v", why, err)
+		}
+		h.wantEnded(why, "", token)
+	}
+}
+
 // A client that goes away in the middle leaves nothing half done.
 func TestCancelledChangeIsWhole(t *testing.T) {
 	h := newHouse(t)

@@ -38,32 +38,18 @@ func (r *request) base() string { return mount.Of(r.Request) }
 // can. The base is there to keep us apart from an app, so where there is one there may be the other.
 func (r *request) sharesOrigin() bool { return r.base() != "" }
 
-// identify finds the session and its account. A session whose account is gone or disabled ends here: the account
-// service ends them too, so this is the second lock on the door.
+// identify finds the session and its account.
 func (c *console) identify(r *request) error {
 	s, err := curfew.FromContext(r.Context())
 	if err != nil {
 		return err
 	}
-	a, err := c.Accounts.Get(r.Context(), s.User.ID)
-	switch {
-	case curfew.ErrorCode(err) == curfew.CodeNotFound:
-		return c.evict(r, s, curfew.ReasonAccountDeleted)
-	case err != nil:
-		return err
-	case !a.Enabled:
-		return c.evict(r, s, curfew.ReasonAccountDisabled)
-	}
-	r.session, r.account = s, a
-	return nil
-}
-
-func (c *console) evict(r *request, s curfew.Session, why curfew.Reason) error {
-	ended, err := c.Sessions.End(r.Context(), s.ID, curfew.Ending{Reason: why})
+	a, err := c.Accounts.Owner(r.Context(), s)
 	if err != nil {
 		return err
 	}
-	return &curfew.EndedError{Ended: ended}
+	r.session, r.account = s, a
+	return nil
 }
 
 // admit returns nil if the request's sender may use a route with the access.

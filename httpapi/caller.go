@@ -84,17 +84,10 @@ func (a *api) withKey(ctx context.Context, text, origin string) (caller, error) 
 	return caller{key: key.ID, account: owner, actor: key.Actor(owner), name: "key " + string(key.ID), again: again}, err
 }
 
-// owner returns the caller whose session a check found, or who had it until it ended. A session whose account is
-// gone or disabled should have ended with it; it does now.
+// owner returns the caller whose session a check found, or who had it until it ended.
 func (a *api) owner(ctx context.Context, s curfew.Session, err error) (caller, error) {
-	if ended, ok := errors.AsType[*curfew.EndedError](err); ok {
-		return caller{session: ended.Ended.Session, ended: &ended.Ended.Ending, name: string(ended.Ended.Session.ID)}, nil
-	}
-	if errors.Is(err, curfew.ErrNoSession) {
-		return caller{}, errSignedOut
-	}
 	if err != nil {
-		return caller{}, err
+		return formerOwner(err)
 	}
 	who := caller{
 		session: s, actor: curfew.Actor{User: s.User.ID, Name: s.User.Name, Session: s.ID}, name: string(s.ID), again: a.check,
@@ -103,21 +96,21 @@ func (a *api) owner(ctx context.Context, s curfew.Session, err error) (caller, e
 		who.account = account.Account{ID: s.User.ID, Name: s.User.Name}
 		return who, nil
 	}
-	who.account, err = a.Accounts.Get(ctx, s.User.ID)
-	switch {
-	case curfew.ErrorCode(err) == curfew.CodeNotFound:
-		return a.evict(ctx, s, curfew.ReasonAccountDeleted)
-	case err != nil:
-		return caller{}, err
-	case !who.account.Enabled:
-		return a.evict(ctx, s, curfew.ReasonAccountDisabled)
+	if who.account, err = a.Accounts.Owner(ctx, s); err != nil {
+		return formerOwner(err)
 	}
 	return who, nil
 }
 
-func (a *api) evict(ctx context.Context, s curfew.Session, why curfew.Reason) (caller, error) {
-	ended, err := a.Sessions.End(ctx, s.ID, curfew.Ending{Reason: why})
-	return caller{session: s, ended: &ended.Ending, name: string(s.ID)}, err
+// formerOwner returns the caller whose session ended, if that is what the error says.
+func formerOwner(err error) (caller, error) {
+	if ended, ok := errors.AsType[*curfew.EndedError](err); ok {
+		return caller{session: ended.Ended.Session, ended: &ended.Ended.Ending, name: string(ended.Ended.Session.ID)}, nil
+	}
+	if errors.Is(err, curfew.ErrNoSession) {
+		return caller{}, errSignedOut
+	}
+	return caller{}, err
 }
 
 // check looks at the caller's session once more.

@@ -36,13 +36,9 @@ func openHouse(ctx context.Context, d dataFlags, policy curfew.Policy, in instru
 	return &house{db, sessions, accounts, audit.NewLog(db), in}, nil
 }
 
-// role returns what the session's user may do at this moment. An account that is gone or disabled has no session; the account
-// service ends them too, so this is the second lock on the door.
+// role returns what the session's user may do at this moment.
 func (h *house) role(ctx context.Context, s curfew.Session) (string, error) {
-	a, err := h.accounts.Get(ctx, s.User.ID)
-	if err == nil && !a.Enabled {
-		err = account.ErrNoAccount
-	}
+	a, err := h.accounts.Owner(ctx, s)
 	return string(a.Role), err
 }
 
