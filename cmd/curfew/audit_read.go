@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -103,6 +104,7 @@ type auditVerifyCmd struct {
 	serverFlags
 	File string   `arg:"" optional:"" help:"An exported file, or - for standard input. Without it the log of the server or of the data folder."`
 	Mark []string `env:"-" placeholder:"N:HASH" help:"A mark that was noted elsewhere; the log must go through it. May be given more than once."`
+	jsonFlag
 }
 
 // Help shows what one does with it.
@@ -129,10 +131,7 @@ func (c auditVerifyCmd) Run(ctx context.Context, std streams) error {
 	}
 	return c.with(ctx, false, func(api *httpapi.Client) error {
 		first, last, err := api.VerifyAudit(ctx, marks...)
-		if err != nil {
-			return err
-		}
-		return printVerified(std, first.No+1, last, passedOver(marks, first))
+		return c.tell(std, verified{First: first.No + 1, Before: passedOver(marks, first)}, last, err)
 	})
 }
 
@@ -147,10 +146,36 @@ func (c auditVerifyCmd) verifyFile(std streams, marks []audit.Mark) error {
 		in = f
 	}
 	first, last, err := audit.VerifyFile(in, marks...)
+	return c.tell(std, verified{First: first.No, Before: passedOver(marks, first)}, last, err)
+}
+
+// verified is what was found.
+type verified struct {
+	Whole  bool                `json:"whole"`
+	First  int64               `json:"first"`          // number of the first record that was looked at
+	Last   string              `json:"last,omitempty"` // mark of the last one; absent if the log is broken
+	Broken *httpapi.AuditBreak `json:"broken,omitempty"`
+	Before int                 `json:"marks_before,omitempty"` // how many marks are from before the first, so that nothing can be said of them
+}
+
+// tell prints what was found. That a log is broken is an error, too.
+func (c auditVerifyCmd) tell(std streams, v verified, last audit.Mark, err error) error {
+	broken, ok := errors.AsType[*audit.Broken](err)
+	switch {
+	case ok:
+		v.Broken = &httpapi.AuditBreak{No: broken.No, Why: broken.Why}
+	case err != nil:
+		return err
+	default:
+		v.Whole, v.Last = true, last.String()
+	}
+	if c.JSON {
+		return errors.Join(printJSON(std.out, v), err)
+	}
 	if err != nil {
 		return err
 	}
-	return printVerified(std, first.No, last, passedOver(marks, first))
+	return printVerified(std, v.First, last, v.Before)
 }
 
 func parseMarks(texts []string) (marks []audit.Mark, err error) {

@@ -21,7 +21,7 @@ type endCmd struct {
 	DryRun bool `env:"-" help:"Only show what would end."`
 	Expect *int `env:"-" placeholder:"N" help:"End nothing if it would be another number."`
 	Yes    bool `env:"-" short:"y" help:"Don't ask before many end. Only a terminal is asked."`
-	JSON   bool `env:"-" name:"json" help:"Print JSON."`
+	jsonFlag
 }
 
 // Help shows what one does with it.

@@ -24,6 +24,7 @@ type keyNewCmd struct {
 	Role    account.Role `env:"-" default:"user" complete:"admin,auditor,user" help:"What the key may do: admin, auditor or user; at most what its owner may."`
 	Expires *duration    `env:"-" placeholder:"TIME" xor:"expiry" help:"How long the key is good: at most 365d; 90d if not given."`
 	Never   bool         `env:"-" xor:"expiry" help:"The key never expires."`
+	jsonFlag
 }
 
 // errNoKeyByKey is the server's answer too, in words for who has no session to sign in to.
@@ -52,6 +53,9 @@ func (c keyNewCmd) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
+		if c.JSON {
+			return printJSON(std.out, k)
+		}
 		until := "It never expires."
 		if !k.ExpiresAt.IsZero() {
 			until = "It expires " + when(k.ExpiresAt.Time) + "."
@@ -65,7 +69,7 @@ func (c keyNewCmd) Run(ctx context.Context, std streams) error {
 type keyListCmd struct {
 	serverFlags
 	User string `arg:"" optional:"" help:"Only this user's keys. Without it those of all or, for who may not see them, one's own."`
-	JSON bool   `env:"-" name:"json" help:"Print JSON."`
+	jsonFlag
 }
 
 // Run lists keys, never their secrets.

@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/audit"
 )
 
 // cli is the command line: a field a command, each in a file of its own.
@@ -45,7 +46,7 @@ type streams struct {
 	err io.Writer
 }
 
-// Exit statuses; docs/configuration.md lists them.
+// Exit statuses; docs/commands.md lists them.
 const (
 	exitOK          = 0
 	exitFailure     = 1
@@ -54,6 +55,7 @@ const (
 	exitConflict    = 4
 	exitUnavailable = 5
 	exitDenied      = 6
+	exitBroken      = 7
 )
 
 func main() {
@@ -146,6 +148,9 @@ func message(err error) string {
 
 // exitStatus is the one table from errors to exit statuses.
 func exitStatus(err error) int {
+	if _, ok := errors.AsType[*audit.Broken](err); ok {
+		return exitBroken
+	}
 	switch curfew.ErrorCode(err) {
 	case curfew.CodeOK:
 		return exitOK

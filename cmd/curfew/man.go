@@ -35,10 +35,11 @@ var exits = []struct {
 	{exitOK, "done"},
 	{exitFailure, "failed: what answers is not Curfew, a certificate can't be trusted, you said no, or anything else"},
 	{exitUsage, "the words, a flag or a value are wrong, or there is no key"},
-	{exitNotFound, "there is no such account or session"},
-	{exitConflict, "not in this state: the name is taken, the session has ended, another number would end, the last admin would go"},
+	{exitNotFound, "there is no such account, session, API key or webhook"},
+	{exitConflict, "not in this state: the name is taken, the session has ended, another number would end, the last admin would go, a webhook did not take its test message"},
 	{exitUnavailable, "not now: the server or the database can't be reached, or too many tries"},
 	{exitDenied, "not allowed: the key is not good (any more), or its role does not allow this"},
+	{exitBroken, "the audit log is not as it was written"},
 }
 
 // manual is a manual page in the man macros of roff.

@@ -232,6 +232,20 @@ func escapeInvisible(text []byte) []byte {
 	return out
 }
 
+// jsonFlag is that of commands that print what programs can use.
+type jsonFlag struct {
+	JSON bool `env:"-" name:"json" help:"Print JSON."`
+}
+
+// print prints the value as JSON or, for people, the text.
+func (f jsonFlag) print(w io.Writer, v any, format string, args ...any) error {
+	if f.JSON {
+		return printJSON(w, v)
+	}
+	_, err := fmt.Fprintf(w, format, args...)
+	return err
+}
+
 // printJSON prints one value.
 func printJSON(w io.Writer, v any) error {
 	text, err := encodeJSON(v, "", "  ")

@@ -53,6 +53,7 @@ type passwordFlag struct {
 type userAddCmd struct {
 	nameArg
 	passwordFlag
+	jsonFlag
 	FullName string       `env:"-" placeholder:"NAME" help:"Full name."`
 	Role     account.Role `env:"-" default:"user" complete:"admin,auditor,user" help:"What the account may do: admin, auditor or user."`
 	Lifetime int64        `env:"-" default:"300" placeholder:"SECONDS" help:"Token lifetime: 30 to 2147482 seconds."`
@@ -75,8 +76,7 @@ func (c userAddCmd) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(std.out, "Added %s (%s).\n", u.Username, u.Role)
-		return err
+		return c.print(std.out, u, "Added %s (%s).\n", u.Username, u.Role)
 	})
 }
 
@@ -116,7 +116,7 @@ func ask(w io.Writer, tty *os.File, prompt string) (string, error) {
 
 type userListCmd struct {
 	serverFlags
-	JSON bool `env:"-" name:"json" help:"Print JSON."`
+	jsonFlag
 }
 
 // Run lists the accounts.
@@ -145,6 +145,7 @@ func yesNo(b bool) string {
 
 type userChangeCmd struct {
 	nameArg
+	jsonFlag
 	FullName *string       `env:"-" placeholder:"NAME" help:"Full name; an empty one takes it away."`
 	Role     *account.Role `env:"-" placeholder:"ROLE" complete:"admin,auditor,user" help:"What the account may do: admin, auditor or user. A lower one ends its sessions."`
 	Lifetime *int64        `env:"-" placeholder:"SECONDS" help:"Token lifetime: 30 to 2147482 seconds. All its live sessions follow at once."`
@@ -165,8 +166,7 @@ func (c userChangeCmd) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(std.out, "Changed %s: full name %q, role %s, lifetime %d s.\n", u.Username, u.FullName, u.Role, u.LifetimeSeconds)
-		return err
+		return c.print(std.out, u, "Changed %s: full name %q, role %s, lifetime %d s.\n", u.Username, u.FullName, u.Role, u.LifetimeSeconds)
 	})
 }
 
@@ -190,7 +190,16 @@ func (c userPasswordCmd) Run(ctx context.Context, std streams) error {
 	})
 }
 
-type userUnlockCmd struct{ nameArg }
+type userUnlockCmd struct {
+	nameArg
+	jsonFlag
+}
+
+// unlocked is how an account's owner gets in.
+type unlocked struct {
+	httpapi.Unlock
+	URL string `json:"url,omitempty"` // absent if the server's address is not known
+}
 
 // Run empties the account's counters, and prints a link for its owner.
 func (c userUnlockCmd) Run(ctx context.Context, std streams) error {
@@ -203,37 +212,44 @@ func (c userUnlockCmd) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		where := "at"
+		path, where, link := "/unlock?code="+u.Code, "at", ""
 		if address == "" {
 			where = "at the server's address, once it runs:"
+		} else {
+			link = address + path
 		}
-		_, err = fmt.Fprintf(std.out, "Forgot the failed sign-ins of %s. To get in while more come, open this link once, within 15 minutes, %s\n%s/unlock?code=%s\n",
-			c.Name, where, address, u.Code)
-		return err
+		return c.print(std.out, unlocked{u, link}, "Forgot the failed sign-ins of %s. To get in while more come, open this link once, within 15 minutes, %s\n%s\n",
+			c.Name, where, address+path)
 	})
 }
 
-type userEnableCmd struct{ nameArg }
+type userEnableCmd struct{ enablement }
 
 // Run enables an account.
 func (c userEnableCmd) Run(ctx context.Context, std streams) error {
-	return c.enable(ctx, true, func() { fmt.Fprintf(std.out, "Enabled %s.\n", c.Name) })
+	return c.set(ctx, std, true, "Enabled %s.\n")
 }
 
-type userDisableCmd struct{ nameArg }
+type userDisableCmd struct{ enablement }
 
 // Run disables an account.
 func (c userDisableCmd) Run(ctx context.Context, std streams) error {
-	return c.enable(ctx, false, func() { fmt.Fprintf(std.out, "Disabled %s and ended its sessions.\n", c.Name) })
+	return c.set(ctx, std, false, "Disabled %s and ended its sessions.\n")
 }
 
-func (c nameArg) enable(ctx context.Context, enabled bool, done func()) error {
+// enablement is whether an account can sign in.
+type enablement struct {
+	nameArg
+	jsonFlag
+}
+
+func (c enablement) set(ctx context.Context, std streams, enabled bool, done string) error {
 	return c.withUser(ctx, func(api *httpapi.Client, u httpapi.User) error {
-		if _, err := api.UpdateUser(ctx, u.ID, httpapi.UserChange{Enabled: &enabled}); err != nil {
+		u, err := api.UpdateUser(ctx, u.ID, httpapi.UserChange{Enabled: &enabled})
+		if err != nil {
 			return err
 		}
-		done()
-		return nil
+		return c.print(std.out, u, done, c.Name)
 	})
 }
 

@@ -103,7 +103,7 @@ type webhookCmd struct {
 
 type webhookListCmd struct {
 	serverFlags
-	JSON bool `env:"-" name:"json" help:"Print JSON."`
+	jsonFlag
 }
 
 // Run lists webhooks.
@@ -147,8 +147,20 @@ func noSender(err error) error {
 	return err
 }
 
+// noHook is err, unless there are no webhooks at all.
+func noHook(ctx context.Context, api *httpapi.Client, err error) error {
+	if curfew.ErrorCode(err) != curfew.CodeNotFound {
+		return err
+	}
+	if _, none := api.Webhooks(ctx); none != nil {
+		return noSender(none)
+	}
+	return err
+}
+
 type webhookTestCmd struct {
 	serverFlags
+	jsonFlag
 	Name string `arg:"" help:"Name of the webhook."`
 }
 
@@ -156,10 +168,18 @@ type webhookTestCmd struct {
 func (c webhookTestCmd) Run(ctx context.Context, std streams) error {
 	return c.with(ctx, false, func(api *httpapi.Client) error {
 		if err := api.TestWebhook(ctx, c.Name); err != nil {
+			return noHook(ctx, api, err)
+		}
+		hooks, err := api.Webhooks(ctx)
+		if err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(std.out, "%s took the test message.\n", c.Name)
-		return err
+		for _, w := range hooks {
+			if w.Name == c.Name {
+				return c.print(std.out, w, "%s took the test message.\n", c.Name)
+			}
+		}
+		return nil
 	})
 }
 
@@ -172,7 +192,7 @@ type webhookRetryCmd struct {
 func (c webhookRetryCmd) Run(ctx context.Context, std streams) error {
 	return c.with(ctx, false, func(api *httpapi.Client) error {
 		if err := api.RetryWebhook(ctx, c.Name); err != nil {
-			return err
+			return noHook(ctx, api, err)
 		}
 		_, err := fmt.Fprintf(std.out, "Trying %s; \"curfew webhook list\" shows how it does.\n", c.Name)
 		return err
