@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/curfewhq/curfew/account"
 	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/httpapi"
+	"github.com/curfewhq/curfew/internal/mount"
 	"github.com/curfewhq/curfew/memory"
 )
 
@@ -133,12 +135,24 @@ func (k *kit) do(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	k.api.ServeHTTP(w, r)
 	k.keep(w.Body.String())
+	k.isListed(r, w)
 	for _, name := range []string{"Cache-Control", "X-Content-Type-Options", "Content-Security-Policy"} {
 		if w.Header().Get(name) == "" {
 			k.t.Errorf("%s %s: no %s", r.Method, r.URL.Path, name)
 		}
 	}
 	return w
+}
+
+// isListed holds that the document lists each answer, but those of addresses that this server has not got.
+func (k *kit) isListed(r *http.Request, w *httptest.ResponseRecorder) {
+	method, path := strings.Replace(r.Method, "HEAD", "GET", 1), strings.TrimPrefix(r.URL.Path, mount.Base)
+	listed := readDocument(k.t).statusesOf(method, path)
+	if listed == nil || slices.Contains(listed, strconv.Itoa(w.Code)) ||
+		w.Code == http.StatusMethodNotAllowed || strings.Contains(w.Body.String(), "nothing at this address") {
+		return
+	}
+	k.t.Errorf("%s %s answers %d; the document says %v", r.Method, r.URL.Path, w.Code, listed)
 }
 
 func (k *kit) call(method, path, body string, token curfew.Token) (status int, answer string) {
