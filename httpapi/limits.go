@@ -10,15 +10,16 @@ import (
 	"github.com/curfewhq/curfew"
 )
 
-// Requests are limited per session and, where there is none, per client address. That keeps a script that has gone wild from taking
-// the machine for itself; passwords have limits of their own, see account/limit.go.
+// Requests are limited per session or API key and, where there is neither, per client address; and per account, which may have many
+// keys. That keeps a script that has gone wild from taking the machine for itself; passwords have limits of their own, see account/limit.go.
 const (
-	callBurst = 500 // requests at once
-	callRate  = 100 // and then each second
-	maxLimits = 10_000
+	callBurst    = 500 // requests at once
+	callRate     = 100 // and then each second
+	accountTimes = 4   // an account may make so many times as many, by all its sessions and keys
+	maxLimits    = 10_000
 )
 
-// limits are the counters of callers. Memory is bounded: a counter is as good as new when it was not used for callBurst/callRate.
+// limits are the counters of callers. Memory is bounded: a counter is as good as new when it was not used for callBurst/callRate seconds.
 type limits struct {
 	mu sync.Mutex
 	of map[string]*rate.Limiter
@@ -29,19 +30,23 @@ func (l *limits) take(who caller, now time.Time) error {
 	if who.machine {
 		return nil
 	}
-	return l.count(who.name, now)
+	if err := l.count(who.name, 1, now); err != nil || who.account.ID == "" {
+		return err
+	}
+	return l.count("account "+string(who.account.ID), accountTimes, now)
 }
 
 // stranger counts a request of somebody who is not known, and returns the refusal they get.
 func (l *limits) stranger(r *http.Request, now time.Time, refusal error) error {
-	if err := l.count("from "+curfew.OriginOf(r).Addr, now); err != nil {
+	if err := l.count("from "+curfew.OriginOf(r).Addr, 1, now); err != nil {
 		return err
 	}
 	return refusal
 }
 
-func (l *limits) count(key string, now time.Time) error {
-	turn := l.limiter(key, now).ReserveN(now, 1)
+// count counts a request under the key, of which there may be times as many as of one caller.
+func (l *limits) count(key string, times int, now time.Time) error {
+	turn := l.limiter(key, times, now).ReserveN(now, 1)
 	wait := turn.DelayFrom(now)
 	if wait == 0 {
 		return nil
@@ -50,7 +55,7 @@ func (l *limits) count(key string, now time.Time) error {
 	return &curfew.Error{Code: curfew.CodeLimited, Message: "too many requests", RetryAfter: wait}
 }
 
-func (l *limits) limiter(key string, now time.Time) *rate.Limiter {
+func (l *limits) limiter(key string, times int, now time.Time) *rate.Limiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	found, ok := l.of[key]
@@ -60,7 +65,7 @@ func (l *limits) limiter(key string, now time.Time) *rate.Limiter {
 	if len(l.of) >= maxLimits || l.of == nil {
 		l.clean(now)
 	}
-	found = rate.NewLimiter(callRate, callBurst)
+	found = rate.NewLimiter(rate.Limit(times*callRate), times*callBurst)
 	l.of[key] = found
 	return found
 }
@@ -68,7 +73,7 @@ func (l *limits) limiter(key string, now time.Time) *rate.Limiter {
 // clean forgets counters that are as good as new; should all be in use, all: rather too many requests than none.
 func (l *limits) clean(now time.Time) {
 	for key, counter := range l.of {
-		if counter.TokensAt(now) >= callBurst {
+		if counter.TokensAt(now) >= float64(counter.Burst()) {
 			delete(l.of, key)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -353,6 +354,32 @@ func TestProof(t *testing.T) {
 			t.Errorf("counts for %v", got)
 		}
 		ask[none](k, token, 204, "DELETE", "/api/v1/users/"+string(arslan.ID), "")
+	})
+}
+
+// TestRateLimitOfAccounts has an account ask by more API keys than it may ask by at once.
+func TestRateLimitOfAccounts(t *testing.T) {
+	run(t, func(k *kit) {
+		amara := k.user("amara", account.User)
+		k.user("arslan", account.User)
+		_, mine := k.signIn("amara")
+		_, other := k.signIn("arslan")
+		done := 0
+		for i := range 5 {
+			_, secret := k.key(amara, "key "+strconv.Itoa(i), account.User)
+			for range 450 {
+				if k.do(byKey("GET", "/api/v1/account", "", "Bearer "+secret)).Code == 200 {
+					done++
+				}
+			}
+		}
+		if done != 2000 {
+			t.Errorf("by five keys %d requests at once", done)
+		}
+		ask[httpapi.Problem](k, mine, 429, "GET", "/api/v1/account", "")
+		ask[httpapi.User](k, other, 200, "GET", "/api/v1/account", "")
+		time.Sleep(time.Second)
+		ask[httpapi.User](k, mine, 200, "GET", "/api/v1/account", "")
 	})
 }
 
