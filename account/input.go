@@ -106,7 +106,7 @@ func (c Change) check() (Change, error) {
 // one. If not, it is empty.
 func cleanName(s string) (string, bool) {
 	s = strings.TrimSpace(s)
-	if s == "" || len(s) > maxName || strings.ContainsFunc(s, notInName) || strings.ContainsRune("._-@", rune(s[0])) {
+	if s == "" || len(s) > maxName || HoldsKeySecret(strings.ToLower(s)) || strings.ContainsFunc(s, notInName) || strings.ContainsRune("._-@", rune(s[0])) {
 		return "", false
 	}
 	return strings.ToLower(s), true
@@ -126,6 +126,8 @@ func checkFullName(s string) error {
 		return invalid("full_name", "must not hold line breaks or other control characters")
 	case s != "" && !strings.ContainsFunc(s, isVisible):
 		return invalid("full_name", "must hold something that can be seen")
+	case HoldsKeySecret(s):
+		return invalid("full_name", "must not be an API key")
 	default:
 		return nil
 	}

@@ -13,7 +13,7 @@ func TestCleanName(t *testing.T) {
 		"a.b_c-d@e": "a.b_c-d@e", strings.Repeat("a", 64): strings.Repeat("a", 64),
 		"": "", " ": "", ".a": "", "-a": "", "@a": "", "_a": "", "a b": "", "a\x00": "", "ämara": "", "a+b": "",
 		"\u212a": "", // the Kelvin sign, whose lower case is k
-		"\xff":   "", strings.Repeat("a", 65): "",
+		"\xff":   "", strings.Repeat("a", 65): "", "Curfew_key_0": "",
 	} {
 		if got, ok := cleanName(in); got != want || ok != (want != "") {
 			t.Errorf("cleanName(%q) = %q, %v; want %q", in, got, ok, want)
@@ -42,6 +42,7 @@ func TestFieldsCheck(t *testing.T) {
 		"full name of joiners":  {"full_name", func(f *Fields) { f.FullName = "\u200b\u200d\ufeff\u00ad" }},
 		"full name of fillers":  {"full_name", func(f *Fields) { f.FullName = "\u3164\u115f \u2800" }},
 		"full name of marks":    {"full_name", func(f *Fields) { f.FullName = "\ufe0f\u0301" }},
+		"full name of a key":    {"full_name", func(f *Fields) { f.FullName = "my curfew_key_0" }},
 		"no role":               {"role", func(f *Fields) { f.Role = "" }},
 		"unknown role":          {"role", func(f *Fields) { f.Role = "root" }},
 		"short lifetime":        {"seconds", func(f *Fields) { f.Lifetime = curfew.MinLifetime - 1 }},

@@ -32,6 +32,9 @@ func decode(r *http.Request, into any, known huma.Registry, schema *huma.Schema)
 	if err != nil {
 		return bodyError(err)
 	}
+	if account.HoldsKeySecret(string(body)) {
+		return errSecretInBody
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err = d.Decode(into); err == nil {
@@ -45,6 +48,9 @@ func decode(r *http.Request, into any, known huma.Registry, schema *huma.Schema)
 	}
 	return bodyError(err)
 }
+
+// errSecretInBody keeps a secret that was pasted into the wrong place out of names, which are shown, logged and kept for years.
+var errSecretInBody = &statusError{http.StatusBadRequest, "the secret of an API key is in the body, which is no place for it; give it as Authorization: Bearer"}
 
 // checkFields refuses what the decoder lets through: a field twice, of which others may read the other one, and one in
 // another case than ours, which is lower.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
 )
 
@@ -228,6 +230,24 @@ func (a *api) admit(rt route, r *http.Request) (caller, error) {
 // errSecretInAddress is said before anything else happens that might write down the address.
 var errSecretInAddress = &statusError{http.StatusNotFound, "the secret of an API key is in the address, which is no place for it; keys are revoked by their ID"}
 
+var errSecretInQuery = &curfew.Error{Code: curfew.CodeInvalid, Message: "the secret of an API key is in the address, which is no place for it; give it as Authorization: Bearer"}
+
+// secretIn returns an error if the secret of an API key is in the address. A query that can't be decoded is looked at as it is.
+func secretIn(u *url.URL) error {
+	query, err := url.QueryUnescape(u.RawQuery)
+	if err != nil {
+		query = u.RawQuery
+	}
+	switch {
+	case account.HoldsKeySecret(u.Path):
+		return errSecretInAddress
+	case account.HoldsKeySecret(query):
+		return errSecretInQuery
+	default:
+		return nil
+	}
+}
+
 func (e edge) serve(f func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -238,8 +258,8 @@ func (e edge) serve(f func(http.ResponseWriter, *http.Request) error) http.Handl
 		h.Set("X-Content-Type-Options", "nosniff")
 		a := &answer{ResponseWriter: w}
 		defer e.rescue(a, r)
-		if account.HoldsKeySecret(r.URL.Path) {
-			e.fail(a, r, errSecretInAddress)
+		if err := secretIn(r.URL); err != nil {
+			e.fail(a, r, err)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)

@@ -93,6 +93,55 @@ func TestSecretInAddress(t *testing.T) {
 	}) // whose end looks for secrets in the log
 }
 
+// TestSecretInWrongPlace gives a key's secret as what people are called, as what is looked for, and wherever else text goes. It is
+// refused, or does nothing, and is in no answer, log or record.
+func TestSecretInWrongPlace(t *testing.T) {
+	run(t, func(k *kit) {
+		owner := k.user("amara", account.Admin)
+		_, token := k.signIn("amara")
+		_, secret := k.key(owner, "nightly", account.Admin)
+		for call, status := range map[string]int{
+			`POST /api/v1/users {"username":"?","role":"user","password":"` + password + `"}`:                   400,
+			`POST /api/v1/users {"username":"mia","full_name":"?","role":"user","password":"` + password + `"}`: 400,
+			`PUT /api/v1/account {"full_name":"?","lifetime_seconds":300}`:                                      400,
+			`POST /api/v1/keys {"name":"a ?","role":"user"}`:                                                    400,
+			`POST /api/v1/sessions/end {"filter":{"user":"?"}}`:                                                 400,
+			`POST /api/v1/sessions/end {"ids":["?"]}`:                                                           400,
+			`GET /api/v1/sessions?user=?`:                                                                       422,
+			`GET /api/v1/sessions?q=a+%63?`:                                                                     422,
+			`GET /api/v1/history?actor=?`:                                                                       422,
+			`GET /api/v1/history?device=?&format=csv`:                                                           422,
+			`GET /api/v1/audit?user=?`:                                                                          422,
+			`GET /api/v1/users?username=?`:                                                                      422,
+			`GET /api/v1/users?cursor=?`:                                                                        422,
+			`GET /api/v1/sessions/?`:                                                                            404,
+		} {
+			method, rest, _ := strings.Cut(call, " ")
+			path, body, _ := strings.Cut(rest, " ")
+			first, path, _ := strings.Cut(path, "?")
+			path = first + "?" + strings.ReplaceAll(strings.ReplaceAll(path, "%63?", "%63"+secret[1:]), "?", secret)
+			if path = strings.TrimSuffix(path, "?"); strings.HasSuffix(first, "/") {
+				path = first + secret
+			}
+			if got, answer := k.call(method, path, strings.ReplaceAll(body, "?", secret), token); got != status {
+				t.Errorf("%s: %d %s", call, got, answer)
+			}
+		}
+		r := request("GET", "/api/v1/sessions", "", token)
+		r.Header.Set("User-Agent", secret)
+		r.Header.Set("Referer", "https://app.example.com/"+secret)
+		r.Header.Set("Idempotency-Key", secret)
+		if w := k.do(r); w.Code != 200 {
+			t.Errorf("in other headers: %d", w.Code)
+		}
+		_, _, err := k.accounts.SignIn(k.t.Context(), account.Attempt{Name: secret, Password: secret, Client: curfew.Client{Origin: "192.0.2.7"}})
+		if err == nil || strings.Contains(err.Error(), secret) {
+			t.Errorf("as a user name at sign-in: %v", err)
+		}
+		k.call("GET", "/api/v1/audit?limit=500", "", token) // is looked at, too, in the end
+	})
+}
+
 // TestKeysOfUsers has an admin make, list and revoke keys of somebody else's.
 func TestKeysOfUsers(t *testing.T) {
 	run(t, func(k *kit) {
@@ -205,7 +254,7 @@ func TestNoKey(t *testing.T) {
 			}
 		}
 		for _, query := range []string{"access_token=", "key=", "Authorization=Bearer%20", ""} {
-			if status, _ := k.call("GET", "/api/v1/sessions?"+query+key, "", curfew.Token{}); status != 401 {
+			if status, _ := k.call("GET", "/api/v1/sessions?"+query+key, "", curfew.Token{}); status != 422 {
 				t.Errorf("a key in the address: %d", status)
 			}
 			if status, _ := k.call("GET", "/api/v1/sessions?"+query+key[:20], "", token); status != 422 {

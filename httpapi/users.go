@@ -172,6 +172,10 @@ func (a *api) named(ctx context.Context, name string) (account.Account, error) {
 	return acc, err
 }
 
+// noUser doesn't repeat the secret of an API key, which somebody gave instead of a name.
 func noUser(name string) error {
+	if account.HoldsKeySecret(name) {
+		return &curfew.Error{Code: curfew.CodeNotFound, Message: "there is no such user; what was given is the secret of an API key"}
+	}
 	return &curfew.Error{Code: curfew.CodeNotFound, Message: fmt.Sprintf("there is no user %q", name)}
 }
