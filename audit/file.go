@@ -33,13 +33,13 @@ func VerifyFile(r io.Reader, marks ...Mark) (first, last Mark, err error) {
 			if first.No != 1 || first.Hash == (Hash{}).Next(text) {
 				continue
 			}
-			return first, c.at, &Broken{1, "the text does not have its hash"}
+			return first, c.at, &Broken{1, noHash}
 		}
 		if err := c.line(text); err != nil {
 			return first, c.at, err
 		}
 		if c.at.Hash.String() != hash {
-			return first, c.at, &Broken{c.at.No, "the text does not have its hash"}
+			return first, c.at, &Broken{c.at.No, noHash}
 		}
 	}
 	if first == (Mark{}) && lines.Err() == nil {

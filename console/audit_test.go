@@ -201,7 +201,7 @@ func TestVerify(t *testing.T) {
 	bad.Hash[7]++
 	wantText(t, c.get("/audit/verify?marks="+url.QueryEscape(good.String()+"\r\n"+good.String())), "The log is as it was written")
 	w = c.get("/audit/verify?marks=" + url.QueryEscape(good.String()+"\r\n"+bad.String()))
-	wantText(t, w, "At record 4: the hash is not the one noted in the mark.")
+	wantText(t, w, "At record 4, the hash is not the one noted in the mark.")
 	w = c.get("/audit/verify?marks=4:abc")
 	wantStatus(t, w, http.StatusUnprocessableEntity)
 	if typed := text(byID(t, parse(t, w), "marks")); typed != "4:abc" {

@@ -90,6 +90,7 @@ func TestAuditTampered(t *testing.T) {
 		"the latest, by force":   {"DROP TRIGGER audit_is_kept; DELETE FROM audit WHERE no = 5", 5},
 		"the earliest, by force": {"DROP TRIGGER audit_is_kept; DELETE FROM audit WHERE no = 1", 1},
 		"a new start":            {"UPDATE audit_start SET no = 2; DELETE FROM audit WHERE no <= 2", 3},
+		"a new start that fits":  {"UPDATE audit_start SET no = 2, hash = (SELECT hash FROM audit WHERE no = 2); DELETE FROM audit WHERE no <= 2", 2},
 		"one twice, by force":    {"DROP TRIGGER audit_stays; UPDATE audit SET lines = lines || lines, count = 2 WHERE no = 5", 6},
 		"a number, by force":     {"DROP TRIGGER audit_stays; UPDATE audit SET lines = replace(lines, '\"no\":3', '\"no\":4') WHERE no = 3", 3},
 	} {
