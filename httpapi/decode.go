@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -34,6 +35,9 @@ func decode(r *http.Request, into any, known huma.Registry, schema *huma.Schema)
 	}
 	if account.HoldsKeySecret(string(body)) {
 		return errSecretInBody
+	}
+	if !utf8.Valid(body) { // the decoder would put something else in its place
+		return &statusError{http.StatusBadRequest, "the body must be UTF-8"}
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
@@ -124,7 +128,7 @@ func bodyError(err error) error {
 		return misuse
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
-		return &curfew.Error{Code: curfew.CodeInvalid, Field: wrong.Field, Message: "must not be a " + wrong.Value}
+		return &curfew.Error{Code: curfew.CodeInvalid, Field: wrong.Field, Message: kindWords(wrong.Type)}
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return &statusError{http.StatusBadRequest, "the body has an unknown field " + name}
@@ -169,7 +173,7 @@ func fieldErrors(errs []error) []FieldError {
 }
 
 func fieldError(d huma.ErrorDetail) FieldError {
-	f := FieldError{Field: d.Location, Detail: d.Message}
+	f := FieldError{Field: d.Location, Detail: inWords(d.Message)}
 	for _, place := range []string{"body", "query", "path", "header"} {
 		f.Field = strings.TrimPrefix(strings.TrimPrefix(f.Field, place), ".")
 	}

@@ -172,7 +172,7 @@ func (a *api) handler(routes []route) http.Handler {
 				return a.serveMethod(paths[rt.path], w, r)
 			}))
 		}
-		paths[rt.path][rt.method] = method{rt, handlers[rt.method+" "+rt.path]}
+		paths[rt.path][rt.method] = method{rt, handlers[rt.method+" "+rt.path], listsOf(a.openAPI, rt)}
 	}
 	mux.Handle("/", a.serve(func(http.ResponseWriter, *http.Request) error {
 		return &statusError{http.StatusNotFound, "there is nothing at this address"}
@@ -186,6 +186,7 @@ type methods map[string]method
 type method struct {
 	route
 	serve http.HandlerFunc
+	lists map[string]bool // parameters that may be there more than once
 }
 
 func (a *api) serveMethod(m methods, w http.ResponseWriter, r *http.Request) error {
@@ -201,6 +202,9 @@ func (a *api) serveMethod(m methods, w http.ResponseWriter, r *http.Request) err
 	}
 	who, err := a.admit(rt.route, r)
 	if err != nil {
+		return err
+	}
+	if err := checkQuery(r, rt.lists); err != nil {
 		return err
 	}
 	c := &call{caller: who, w: w}

@@ -185,6 +185,9 @@ func TestBadQueries(t *testing.T) {
 			"sessions?started_after=yesterday":             "started_after",
 			"sessions?idle_longer_than=-1":                 "idle_longer_than",
 			"sessions?usr=amara":                           "usr",
+			"sessions?user=amara&user=mia":                 "user",
+			"sessions?q=%ff":                               "q",
+			"audit/verification?mark=1:x&mark=2:x":         "mark",
 			"history?reason=why":                           "reason",
 			"history?format=xml":                           "format",
 			"history?from=2000-01-02T00:00:00Z&until=2000-01-01T00:00:00Z": "until",
@@ -194,6 +197,46 @@ func TestBadQueries(t *testing.T) {
 			if p.Code != curfew.CodeInvalid || len(p.Errors) == 0 || p.Errors[0].Field != field || strings.Contains(fmt.Sprint(p), "xxxxxxxx") {
 				t.Errorf("%.60s: %+v", query, p)
 			}
+		}
+		ask[httpapi.AuditPage](k, token, 200, "GET", "/api/v1/audit?event=user_created&event=user_deleted", "")
+		// What net/url drops would leave a list of everybody.
+		for _, query := range []string{"user=100%", "user=a;b", "user=amara&%zz"} {
+			ask[httpapi.Problem](k, token, 400, "GET", "/api/v1/sessions?"+query, "")
+		}
+	})
+}
+
+// Whatever is wrong with a field is said in words that need no knowledge of Go or JSON Schema.
+func TestWordsOfWrongFields(t *testing.T) {
+	run(t, func(k *kit) {
+		amara := k.user("amara", account.Admin)
+		_, token := k.signIn("amara")
+		own := "/api/v1/users/" + string(amara.ID)
+		for _, c := range []struct{ method, path, body, want string }{
+			{"GET", "/api/v1/sessions?limit=0", "", "limit must be at least 1"},
+			{"GET", "/api/v1/sessions?limit=501", "", "limit must be at most 500"},
+			{"GET", "/api/v1/sessions?limit=all", "", "limit must be a whole number"},
+			{"GET", "/api/v1/sessions?nope=1", "", "nope is not a parameter of this call"},
+			{"GET", "/api/v1/sessions?user=a&user=b", "", "user is there more than once"},
+			{"GET", "/api/v1/sessions?started_after=2026-03-01", "", "started_after must be a time as in RFC 3339, such as 2026-03-01T12:00:00Z"},
+			{"GET", "/api/v1/audit?outcome=perhaps", "", "outcome must be one of success, refused"},
+			{"PATCH", own, `{"role":"king"}`, "role must be one of admin, auditor, user"},
+			{"POST", "/api/v1/keys", `{"name":"x","role":null}`, "role must be text"},
+			{"PATCH", own, `{"full_name":{}}`, "full_name must be text"},
+			{"PATCH", own, `{"enabled":"yes"}`, "enabled must be true or false"},
+			{"POST", "/api/v1/session/proof", `{"current_password":""}`, "current_password must not be empty"},
+			{"POST", "/api/v1/session/activity", `{"age_ms":-1}`, "age_ms must be a whole number from 0 on, and not too large"},
+			{"POST", "/api/v1/sessions/end", `{"ids":"a"}`, "ids must be a list"},
+			{"POST", "/api/v1/sessions/end", `{"filter":1}`, "filter must be an object"},
+			{"POST", "/api/v1/sessions/end", `{"ids":[` + strings.Repeat(`"a",`, 1000) + `"a"]}`, "ids must have at most 1000 entries"},
+			{"POST", "/api/v1/keys", `{"name":"` + strings.Repeat("x", 65) + `","role":"user"}`, "name must be at most 64 characters long"},
+		} {
+			if p := ask[httpapi.Problem](k, token, 422, c.method, c.path, c.body); p.Detail != c.want {
+				t.Errorf("%s %.60s %.40s: %s, want %s", c.method, c.path, c.body, p.Detail, c.want)
+			}
+		}
+		if p := ask[httpapi.Problem](k, token, 400, "PATCH", own, "{\"full_name\":\"\xff\"}"); p.Detail != "the body must be UTF-8" {
+			t.Errorf("bytes that are no UTF-8: %s", p.Detail)
 		}
 	})
 }
