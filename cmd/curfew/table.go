@@ -152,7 +152,10 @@ func (t *table) print(cells []string) {
 func printTable[T any](out io.Writer, columns []column, none string, list iter.Seq2[T, error], cells func(T) []string) error {
 	t, empty := newTable(out, columns...), true
 	for v, err := range list {
-		if err != nil {
+		switch {
+		case err != nil && empty:
+			return err // and no head, which would look like an empty list
+		case err != nil:
 			return errors.Join(t.flush(), err)
 		}
 		empty = false

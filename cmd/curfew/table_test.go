@@ -148,4 +148,9 @@ func TestTableOfBrokenList(t *testing.T) {
 	if !errors.Is(err, broken) || !strings.Contains(b.String(), "amara") {
 		t.Errorf("printed %q, %v", b.String(), err)
 	}
+	b.Reset()
+	err = printSessions(&b, func(yield func(httpapi.Session, error) bool) { yield(httpapi.Session{}, broken) })
+	if !errors.Is(err, broken) || b.Len() > 0 {
+		t.Errorf("of a list that does not begin: printed %q, %v", b.String(), err)
+	}
 }
