@@ -19,7 +19,7 @@ type historyCmd struct {
 	From   moment `env:"-" placeholder:"TIME" help:"Only ended at this time or later: a date, a date and time, or how long ago, such as 12h or 30d."`
 	Until  moment `env:"-" placeholder:"TIME" help:"Only ended before this time."`
 	Limit  int    `env:"-" placeholder:"N" help:"At most so many lines of a table or of JSON. Without it all."`
-	Format string `env:"-" default:"table" enum:"table,csv,json" help:"table, csv (RFC 4180) or json (NDJSON: an object a line)."`
+	Format string `env:"-" default:"table" enum:"table,csv,json,ndjson" help:"table, csv (RFC 4180) or json, also called ndjson: an object a line."`
 	JSON   bool   `env:"-" name:"json" help:"The same as --format json."`
 }
 
@@ -47,7 +47,7 @@ func (c historyCmd) Run(ctx context.Context, std streams) error {
 		switch c.Format {
 		case "csv":
 			return exportCSV(ctx, std.out, api, q)
-		case "json":
+		case "json", "ndjson":
 			return printLines(std.out, limited(api.History(ctx, q), c.Limit))
 		default:
 			return printHistory(std.out, limited(api.History(ctx, q), c.Limit))
