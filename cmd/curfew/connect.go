@@ -38,7 +38,7 @@ func (d dataFlags) connect(ctx context.Context, create bool) (c *httpapi.Client,
 		return nil, nil, fmt.Errorf("the server runs as another user: %w", err)
 	}
 	if _, err := os.Stat(filepath.Join(d.Data, sqlite.FileName)); err != nil && !create {
-		return nil, nil, fmt.Errorf("there is no Curfew data here: %w", err)
+		return nil, nil, fmt.Errorf("there is no Curfew data here; --data says where it is: %w", err)
 	}
 	// What the history keeps is the server's to say.
 	h, err := openHouse(ctx, d, curfew.Policy{Keep: math.MaxInt64}, instruments{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})

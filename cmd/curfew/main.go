@@ -76,7 +76,7 @@ func run(ctx context.Context, args []string, std streams) int {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintf(std.err, "curfew: %v\nRun \"curfew --help\" for how to use it.\n", err)
+		fmt.Fprintf(std.err, "curfew: %v\nRun \"%s --help\" for how to use it.\n", err, commandOf(err))
 		return exitUsage
 	}
 	kctx.BindTo(ctx, (*context.Context)(nil))
@@ -85,6 +85,14 @@ func run(ctx context.Context, args []string, std streams) int {
 		return exitStatus(err)
 	}
 	return exitOK
+}
+
+// commandOf is the command of which the words are wrong.
+func commandOf(err error) string {
+	if wrong, ok := errors.AsType[*kong.ParseError](err); ok && wrong.Context.Selected() != nil {
+		return commandName(wrong.Context.Selected())
+	}
+	return "curfew"
 }
 
 // helpFlag makes of "help user add" what is the same: "user add --help".

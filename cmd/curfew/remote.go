@@ -21,6 +21,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
 	"github.com/curfewhq/curfew/httpapi"
 )
 
@@ -149,10 +150,12 @@ func (f serverFlags) key() (string, error) {
 	switch key = strings.TrimSpace(key); {
 	case key == "" && f.KeyFile == "":
 		return "", usage("--server needs an API key, in " + keyVariable + " or in a file that --key-file names; the console makes one, under Account, or \"curfew key new\" on the server's machine")
-	case key == "" || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return "", usage("what is in " + where + " is not an API key")
+	default:
+		if _, ok := account.ParseKeySecret(key); !ok {
+			return "", usage("what is in " + where + " is not an API key")
+		}
+		return key, nil
 	}
-	return key, nil
 }
 
 // readPrivate reads a small file that nobody else may read.
@@ -165,6 +168,9 @@ func readPrivate(file string) (string, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return "", err
+	}
+	if info.IsDir() {
+		return "", fmt.Errorf("%s is a folder", file)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && !isCredential(file, mode) {
 		return "", fmt.Errorf("others may read %s (its mode is %04o); run: chmod 600 %s", file, mode, file)
@@ -293,7 +299,7 @@ func explain(err error, host string) error {
 
 // certificateTrouble says what is wrong with a server's certificate, if that is it.
 func certificateTrouble(err error, host string) string {
-	if errors.Is(err, http.ErrSchemeMismatch) {
+	if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && string(plain.RecordHeader[:]) == "HTTP/" {
 		return host + " speaks plain HTTP, not HTTPS: is the port right?"
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
