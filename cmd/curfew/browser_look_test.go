@@ -44,6 +44,7 @@ func TestLook(t *testing.T) {
 			}
 			b.Expect("404") // nowhere
 			b.menu(l)
+			b.records(l)
 		})
 	}
 }
@@ -64,6 +65,19 @@ func (b *tab) menu(l look) {
 	b.Go("/sessions")
 	b.Click("header .menu summary")
 	b.look(l, "menu")
+}
+
+// records sees that nothing is left free within an audit record on a phone.
+func (b *tab) records(l look) {
+	b.t.Helper()
+	if l.Width > 720 {
+		return
+	}
+	b.Go("/audit")
+	b.Until("records have no holes", `[...document.querySelectorAll("#rows tr")].every(r => {
+		const cells = [...r.children].filter(c => c.offsetHeight && !c.matches(".c-act"))
+		return cells.every((c, i) => i == 0 || c.offsetTop - cells[i-1].offsetTop - cells[i-1].offsetHeight < 8)
+	})`, patience)
 }
 
 // guests signs in people with all kinds of clients.
