@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"reflect"
 	"strings"
 	"unicode/utf8"
 
@@ -48,7 +47,7 @@ func decode(r *http.Request, into any, known huma.Registry, schema *huma.Schema)
 		err = checkFields(body)
 	}
 	if err == nil {
-		return validate(body, reflect.TypeOf(into).Elem(), known, schema)
+		return validate(body, known, schema)
 	}
 	return bodyError(err)
 }
@@ -137,7 +136,7 @@ func bodyError(err error) error {
 }
 
 // validate checks a body against its schema.
-func validate(body []byte, t reflect.Type, known huma.Registry, schema *huma.Schema) error {
+func validate(body []byte, known huma.Registry, schema *huma.Schema) error {
 	var v any
 	if err := json.Unmarshal(body, &v); err != nil {
 		return bodyError(err)

@@ -81,7 +81,7 @@ func (a *api) target(c *call, req End) (target, error) {
 	}
 	switch {
 	case ways != 1:
-		return target{}, &curfew.Error{Code: curfew.CodeInvalid, Message: "say which sessions to end: others, a filter, or ids"}
+		return target{}, &curfew.Error{Code: curfew.CodeInvalid, Message: "say which sessions to end by one of these: others, a filter that names something, or ids"}
 	case req.Others:
 		return a.targetOthers(c, req.Expect != nil)
 	case len(req.IDs) > 0:
