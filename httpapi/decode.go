@@ -184,13 +184,6 @@ func fieldError(d huma.ErrorDetail) FieldError {
 	if rest, ok := strings.CutPrefix(f.Detail, "expected "); ok {
 		f.Detail = "must be: " + rest
 	}
-	if n, ok := strings.CutPrefix(f.Detail, "must be: length >= "); n == "1" {
-		f.Detail = "must not be empty"
-	} else if ok {
-		f.Detail = "must be at least " + n + " characters long"
-	} else if n, ok := strings.CutPrefix(f.Detail, "must be: length <= "); ok {
-		f.Detail = "must be at most " + n + " characters long"
-	}
 	if rule, ok := rules[f.Field]; ok {
 		f.Detail = rule
 	}
