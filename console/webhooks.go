@@ -27,6 +27,8 @@ type hookRow struct {
 	Error     string
 	Next      stamp
 	GivenUp   int
+	Lost      int
+	Oldest    stamp
 }
 
 func (c *console) webhooks(r *request) (answer, error) {
@@ -45,6 +47,7 @@ func (r *request) hookRow(s webhook.Status) hookRow {
 	row := hookRow{
 		Name: s.Name, URL: s.URL, Types: s.Types, State: "good", StateName: "Delivering",
 		Delivered: r.clock.stamp(s.Delivered), Failed: r.clock.stamp(s.Failed), Error: s.Error, Next: r.clock.stamp(s.Next), GivenUp: s.Skipped,
+		Lost: int(s.Lost), Oldest: r.clock.stamp(s.Oldest),
 	}
 	if s.Behind > 0 {
 		row.Behind = plural(int(s.Behind), "record", "records") + " behind"

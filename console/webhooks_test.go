@@ -34,7 +34,7 @@ func TestWebhooks(t *testing.T) {
 	h.note(audit.Record{Event: audit.Unlocked, Outcome: audit.Success})
 	c := h.in("amara")
 	w := c.get("/webhooks")
-	for _, want := range []string{"crm", receiver.URL + "/hook", "session.started, session.ended, account.changed", "not since the server started", "3 records behind", "chat", "Delivering"} {
+	for _, want := range []string{"crm", receiver.URL + "/hook", "session.started, session.ended, account.changed", "not since the server started", "3 records behind, the oldest just now", "chat", "Delivering"} {
 		wantText(t, w, want)
 	}
 	if body := w.Body.String(); strings.Contains(body, "s3cret") || strings.Contains(body, "whsec_") || strings.Contains(body, "retry-") {
@@ -57,6 +57,11 @@ func TestWebhooks(t *testing.T) {
 	}
 	wantStatus(t, c.post("/webhooks/nobody/test", nil), http.StatusNotFound)
 	wantStatus(t, c.post("/webhooks/nobody/retry", nil), http.StatusNotFound)
+	h.pass(time.Hour)
+	if _, err := h.store.ForgetAudit(t.Context(), h.sessions.Now(), h.sessions.Now()); err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, h.in("amara").get("/webhooks"), "records deleted because of their age before they could be told")
 	wantText(t, newHouseWithout(t).get("/webhooks"), "[[webhook]]")
 }
 

@@ -19,7 +19,7 @@ type hooks struct{}
 func (hooks) Status(context.Context) ([]webhook.Status, error) {
 	return []webhook.Status{
 		{Name: "crm", URL: "https://crm.example/hook", Types: webhook.Types, Upto: 7, Delivered: time.Now()},
-		{Name: "chat", URL: "https://chat.example/hook", Types: []webhook.Type{webhook.SessionEnded}, Upto: 3, Behind: 4, Failed: time.Now(), Error: "it answered 502", Tries: 2, Next: time.Now().Add(time.Minute), Skipped: 1},
+		{Name: "chat", URL: "https://chat.example/hook", Types: []webhook.Type{webhook.SessionEnded}, Upto: 3, Behind: 4, Oldest: time.Now().Add(-time.Minute), Lost: 5, Failed: time.Now(), Error: "it answered 502", Tries: 2, Next: time.Now().Add(time.Minute), Skipped: 1},
 	}, nil
 }
 
@@ -52,10 +52,10 @@ func TestWebhooks(t *testing.T) {
 		k.user("otto", account.Admin)
 		_, token := k.signIn("otto")
 		list := ask[httpapi.WebhookList](k, token, 200, "GET", "/api/v1/webhooks", "").Webhooks
-		if len(list) != 2 || len(list[0].Types) != 3 || list[0].DeliveredAt.IsZero() || !list[0].FailedAt.IsZero() {
+		if len(list) != 2 || len(list[0].Types) != 3 || list[0].DeliveredAt.IsZero() || !list[0].FailedAt.IsZero() || !list[0].OldestAt.IsZero() {
 			t.Errorf("%+v", list)
 		}
-		if w := list[1]; len(w.Types) != 1 || w.Error == "" || w.NextTryAt.IsZero() || w.Behind != 4 || w.Tries != 2 || w.GivenUp != 1 {
+		if w := list[1]; len(w.Types) != 1 || w.Error == "" || w.NextTryAt.IsZero() || w.OldestAt.IsZero() || w.Lost != 5 || w.Behind != 4 || w.Tries != 2 || w.GivenUp != 1 {
 			t.Errorf("%+v", w)
 		}
 		for path, status := range map[string]int{"crm/test": 204, "chat/test": 409, "x/test": 404, "chat/retry": 204, "x/retry": 404} {

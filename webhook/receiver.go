@@ -28,11 +28,13 @@ type receiver struct {
 	signers []*standardwebhooks.Webhook
 	wake    chan struct{} // has room for one
 
-	mu     sync.Mutex
-	at     audit.Cursor
-	kept   audit.Cursor // as the store has it
-	want   time.Time    // when somebody last wanted it to be tried
-	status Status
+	mu      sync.Mutex
+	at      audit.Cursor
+	kept    audit.Cursor // as the store has it
+	patient time.Time    // before that no message is too old
+	stuck   string       // why the log can't be read where it is; "" if it can
+	stuckAt time.Time    // since when
+	status  Status
 }
 
 func newReceiver(e Endpoint, client *http.Client) (*receiver, error) {
@@ -238,16 +240,33 @@ func (r *receiver) switchTo(off bool) {
 	r.at.Off = off
 }
 
-func (r *receiver) wanted(at time.Time) {
+// bePatient has no message be too old for a while.
+func (r *receiver) bePatient(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.want = at
+	r.patient = time.Now().Add(d)
 }
 
-func (r *receiver) wantedAt() time.Time {
+func (r *receiver) isPatient() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.want
+	return time.Now().Before(r.patient)
+}
+
+// read notes why the log can't be read where the receiver is, "" if it can, and returns whether that is news.
+func (r *receiver) read(stuck string) (news bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if news = r.stuck != stuck; news {
+		r.stuck, r.stuckAt = stuck, time.Now()
+	}
+	return news
+}
+
+func (r *receiver) lost(records int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status.Lost += records
 }
 
 func (r *receiver) unsaved() (audit.Cursor, bool) {
@@ -314,5 +333,8 @@ func (r *receiver) state() Status {
 	st.Name, st.URL, st.Types = r.Name, shownURL(r.URL), r.Types
 	st.Off, st.Upto = r.at.Off, r.at.No
 	st.Sent = maps.Clone(st.Sent)
+	if r.stuck != "" {
+		st.Error, st.Failed, st.Tries, st.Next = r.stuck, r.stuckAt, 0, time.Time{}
+	}
 	return st
 }

@@ -45,6 +45,7 @@ type pace struct {
 	again   []time.Duration // the waits between tries; the last one stays
 	refusal int             // tries of a message that is refused, as opposed to not answered
 	age     time.Duration   // with this age a message is given up that can't be delivered
+	start   time.Duration   // but not before the sender has run for so long: a receiver may have started when we did
 	test    time.Duration   // how long a test may take
 }
 
@@ -56,6 +57,7 @@ var usualPace = pace{
 	},
 	refusal: 5,
 	age:     3 * 24 * time.Hour,
+	start:   time.Hour,
 	test:    10 * time.Second,
 }
 
@@ -79,7 +81,8 @@ func New(opt Options) (*Sender, error) {
 	return s, nil
 }
 
-// Run tells all endpoints what happens until ctx ends. An endpoint that is new is told what happens from now on.
+// Run tells all endpoints what happens until ctx ends. An endpoint that is new is told what happens from now on. The place of one that is
+// there no more is kept, in case it comes back, until the records that it has not been told of are deleted because of their age.
 func (s *Sender) Run(ctx context.Context) {
 	cursors, ok := s.start(ctx)
 	if !ok {
@@ -88,6 +91,7 @@ func (s *Sender) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, r := range s.receivers {
 		r.set(cursors[r.Name])
+		r.bePatient(s.pace.start)
 		wg.Go(func() { s.serve(ctx, r) })
 	}
 	wg.Wait()
@@ -111,33 +115,62 @@ func (s *Sender) start(ctx context.Context) (cursors map[string]audit.Cursor, ok
 	}
 }
 
-// cursors returns where all endpoints are, and forgets those that are no longer there.
+// cursors returns where all endpoints are.
 func (s *Sender) cursors(ctx context.Context) (map[string]audit.Cursor, error) {
-	var names []string
-	for _, r := range s.receivers {
-		names = append(names, r.Name)
-	}
-	if err := s.Store.ForgetCursors(ctx, names); err != nil {
-		return nil, err
-	}
 	cursors, err := s.Store.Cursors(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.forget(ctx, cursors); err != nil {
 		return nil, err
 	}
 	end, err := s.Log.End(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
-		c, known := cursors[name]
-		if !known || c.No > end.No { // a database that was restored may have fewer records
-			cursors[name] = audit.Cursor{No: end.No, Off: c.Off}
-			if err := s.Store.SetCursor(ctx, s.Now(), name, cursors[name]); err != nil {
-				return nil, err
-			}
+	for _, r := range s.receivers {
+		c, known := cursors[r.Name]
+		switch {
+		case !known:
+			s.Logger.Info("webhook: a new endpoint, which is told what happens from now on", "endpoint", r.Name)
+		case c.No > end.No: // the database was restored
+			s.Logger.Warn("webhook: the audit log has fewer records than the endpoint was told of; it goes on with what comes next", "endpoint", r.Name, "upto", c.No, "end", end.No)
+		default:
+			s.Logger.Info("webhook: the endpoint goes on where it was", "endpoint", r.Name, "upto", c.No, "records", end.No-c.No, "off", c.Off)
+			continue
+		}
+		cursors[r.Name] = audit.Cursor{No: end.No, Off: c.Off}
+		if err := s.Store.SetCursor(ctx, s.Now(), r.Name, cursors[r.Name]); err != nil {
+			return nil, err
 		}
 	}
 	return cursors, nil
+}
+
+// forget forgets where endpoints were that are there no more, if what they have not been told of is not kept any more either. A start
+// with another configuration, or with none, so costs no endpoint its place.
+func (s *Sender) forget(ctx context.Context, cursors map[string]audit.Cursor) error {
+	first, err := s.Log.Start(ctx)
+	if err != nil {
+		return err
+	}
+	var keep, over []string
+	for name, c := range cursors {
+		switch _, err := s.named(name); {
+		case err == nil:
+		case c.No < first.No:
+			over = append(over, name)
+			continue
+		default:
+			s.Logger.Warn("webhook: an endpoint is not in the configuration; its place is kept, under its name", "endpoint", name, "upto", c.No)
+		}
+		keep = append(keep, name)
+	}
+	if len(over) == 0 {
+		return nil
+	}
+	s.Logger.Warn("webhook: places are forgotten of endpoints that are not in the configuration; the records after them were deleted", "endpoints", over)
+	return s.Store.ForgetCursors(ctx, keep)
 }
 
 // serve tells one endpoint what happens.
@@ -148,10 +181,28 @@ func (s *Sender) serve(ctx context.Context, r *receiver) {
 		s.save(ctx, r)
 	}()
 	for ctx.Err() == nil {
-		if err := s.pass(ctx, r); err != nil && ctx.Err() == nil {
-			s.Logger.Error("webhook: the audit log can't be read", "endpoint", r.Name, "error", err)
+		if err := s.pass(ctx, r); ctx.Err() == nil {
+			s.noteRead(r, err)
 		}
 		r.wait(ctx, s.pace.look)
+	}
+}
+
+// noteRead notes, and logs once, that the log can't be read where the receiver is, or can again if err is nil.
+func (s *Sender) noteRead(r *receiver, err error) {
+	if err == nil {
+		if r.read("") {
+			s.Logger.Info("webhook: the audit log can be read again", "endpoint", r.Name)
+		}
+		return
+	}
+	why := "the server's log says why"
+	if e, ok := errors.AsType[*curfew.Error](err); ok {
+		why = e.Message
+	}
+	no := r.cursor().No + 1
+	if r.read(fmt.Sprintf("record %d can't be read, and what follows waits: %s", no, why)) {
+		s.Logger.Error("webhook: the audit log can't be read, and what follows waits", "endpoint", r.Name, "record", no, "error", err)
 	}
 }
 
@@ -165,7 +216,9 @@ func (s *Sender) pass(ctx context.Context, r *receiver) error {
 		if err != nil {
 			return err
 		}
+		s.noteRead(r, nil)
 		if missed := entry.Mark.No - r.cursor().No - 1; missed > 0 {
+			r.lost(missed)
 			s.Logger.Error("webhook: records were deleted before they could be told; see --keep-audit", "endpoint", r.Name, "records", missed)
 		}
 		if m, ok := messageOf(entry.Record, entry.Mark); ok && slices.Contains(r.Types, m.typ) {
@@ -245,9 +298,9 @@ func (n *tries) count(err error) {
 	}
 }
 
-// isOld reports whether the message has waited for too long, also since somebody last wanted the endpoint to be tried.
+// isOld reports whether the message has waited for too long, also since the sender began or somebody last wanted the endpoint to be tried.
 func (s *Sender) isOld(r *receiver, m message) bool {
-	return time.Since(m.at) > s.pace.age && time.Since(r.wantedAt()) > s.pace.age
+	return time.Since(m.at) > s.pace.age && !r.isPatient()
 }
 
 // gaveUp decides what follows from a failure, and returns whether the message is given up.
@@ -290,10 +343,15 @@ func (s *Sender) Status(ctx context.Context) ([]Status, error) {
 	if err != nil {
 		return nil, err
 	}
+	first, err := s.Log.Start(ctx)
+	if err != nil {
+		return nil, err
+	}
 	all := make([]Status, 0, len(s.receivers))
 	for _, r := range s.receivers {
 		st := r.state()
-		if st.Behind = max(end.No-st.Upto, 0); st.Behind > 0 {
+		st.Lost += max(first.No-st.Upto, 0)
+		if st.Behind = max(end.No-max(st.Upto, first.No), 0); st.Behind > 0 {
 			if st.Oldest, err = s.Log.WrittenAt(ctx, st.Upto+1); err != nil {
 				return nil, err
 			}
@@ -330,7 +388,7 @@ func (s *Sender) Retry(ctx context.Context, by curfew.Actor, name string) error 
 	if err != nil {
 		return err
 	}
-	r.wanted(time.Now())
+	r.bePatient(s.pace.age)
 	r.wakeUp()
 	return nil
 }

@@ -80,10 +80,11 @@ type Status struct {
 	Oldest    time.Time       // when the first of those was written; zero if there is none
 	Delivered time.Time       // when it last took a message; zero: not since the server started
 	Failed    time.Time       // when it last did not; zero: its last answer was good
-	Error     string          // why
+	Error     string          // why; also why the audit log can't be read there
 	Tries     int             // of the message that waits
 	Next      time.Time       // when that is tried again
 	Skipped   int             // messages that were given up since the server started
+	Lost      int64           // records that were deleted because of their age before they could be told; counted since the server started
 	Sent      map[Outcome]int // how often a message was sent since the server started, but for tests
 }
 

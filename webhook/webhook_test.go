@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -382,6 +383,7 @@ func TestTooOld(t *testing.T) {
 	}
 	h.note(time.Now(), started("new"))
 	s = h.sender(h.endpoint("away"))
+	s.pace.start = 0
 	h.run(s)
 	h.until("the new one is tried", func() bool { return h.asks() > 1 })
 	if st := h.status(s); st.Skipped != 50 || st.Error != "it answered 502 Bad Gateway" {
@@ -390,6 +392,24 @@ func TestTooOld(t *testing.T) {
 	h.answers(nil)
 	if got := h.have(1); got[0].Data.Session.ID != "new" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestOldAtStart has a receiver that starts later than the sender, with messages that are old by then: they wait for it.
+func TestOldAtStart(t *testing.T) {
+	h := newHook(t)
+	h.run(h.sender(h.endpoint("slow")))()
+	h.note(time.Now().Add(-usualPace.age-time.Hour), started("s1"), started("s2"))
+	h.answers(func(w http.ResponseWriter, n int) {
+		if n <= 4 {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	})
+	s := h.sender(h.endpoint("slow"))
+	h.run(s)
+	h.have(2)
+	if st := h.status(s); st.Skipped != 0 {
+		t.Errorf("status %+v", st)
 	}
 }
 
@@ -487,18 +507,103 @@ func TestFewerRecords(t *testing.T) {
 	h.have(1)
 }
 
-// TestForgotten has records deleted before they could be told.
+// TestForgotten has records deleted before they could be told, of an endpoint that is off at first.
 func TestForgotten(t *testing.T) {
 	h := newHook(t)
 	h.run(h.sender(h.endpoint("slow")))()
-	h.note(time.Now().Add(-time.Hour), started("old"))
+	if err := h.log.SetCursor(t.Context(), time.Now(), "slow", audit.Cursor{Off: true}); err != nil {
+		t.Fatal(err)
+	}
+	h.note(time.Now().Add(-time.Hour), started("old"), started("old2"))
 	if _, err := h.log.ForgetAudit(t.Context(), time.Now(), time.Now().Add(-time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	h.note(time.Now(), started("new"))
-	h.run(h.sender(h.endpoint("slow")))
+	s := h.sender(h.endpoint("slow"))
+	if st := h.status(s); st.Lost != 2 || st.Behind != 2 {
+		t.Errorf("before they are missed: %+v", st)
+	}
+	h.run(s)
+	h.until("it waits with the new one", func() bool { return h.status(s).Upto == 3 })
+	if st := h.status(s); st.Lost != 2 || st.Behind != 1 || !st.Off {
+		t.Errorf("while it is off: %+v", st)
+	}
+	if err := s.Retry(t.Context(), byAmara, "slow"); err != nil {
+		t.Fatal(err)
+	}
 	if got := h.have(1); got[0].Data.Session.ID != "new" || !strings.Contains(h.text(), "deleted before they could be told") {
 		t.Errorf("%+v, log:\n%s", got, h.text())
+	}
+	h.settled(s)
+	if st := h.status(s); st.Lost != 2 {
+		t.Errorf("status %+v", st)
+	}
+}
+
+// TestWithoutConfiguration starts a sender that knows of no endpoint: those that come back go on where they were.
+func TestWithoutConfiguration(t *testing.T) {
+	h := newHook(t)
+	h.run(h.sender(h.endpoint("e")))()
+	h.note(time.Now().Add(-time.Hour), started("s1"))
+	stop := h.run(h.sender())
+	h.until("the place is kept", func() bool { return strings.Contains(h.text(), "its place is kept") })
+	stop()
+	s := h.sender(h.endpoint("e"))
+	stop = h.run(s)
+	h.have(1)
+	if !strings.Contains(h.text(), "goes on where it was") {
+		t.Errorf("log:\n%s", h.text())
+	}
+	h.settled(s)
+	stop()
+	h.note(time.Now().Add(-time.Hour), started("s2"))
+	if _, err := h.log.ForgetAudit(t.Context(), time.Now(), time.Now().Add(-time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	h.run(h.sender(h.endpoint("other")))
+	if _, kept := must(h.log.Cursors(t.Context()))["e"]; kept || !strings.Contains(h.text(), "places are forgotten") {
+		t.Errorf("a place with nothing to tell after it is kept; log:\n%s", h.text())
+	}
+}
+
+// damaged is a log with a record that is none.
+type damaged struct {
+	*memory.Audit
+	no   int64
+	seen atomic.Int64 // how often that record was looked at
+}
+
+func (d *damaged) AuditBlocks(ctx context.Context, no int64, back bool, most int) ([]audit.Block, error) {
+	blocks, err := d.Audit.AuditBlocks(ctx, no, back, most)
+	for i := range blocks {
+		if blocks[i].No == d.no {
+			blocks[i].Lines = []byte("{\n")
+			d.seen.Add(1)
+		}
+	}
+	return blocks, err
+}
+
+// TestDamaged has a record that can't be read: what is before it is told, and it is said once why the rest waits.
+func TestDamaged(t *testing.T) {
+	h := newHook(t)
+	h.note(time.Now(), started("s0"))
+	h.run(h.sender(h.endpoint("e")))()
+	h.note(time.Now(), started("s1"))
+	h.note(time.Now(), started("s2"))
+	s := h.sender(h.endpoint("e"))
+	store := &damaged{Audit: h.log, no: 3}
+	s.Log = audit.NewLog(store)
+	h.run(s)
+	h.have(1)
+	h.until("it waits", func() bool { return h.status(s).Error != "" })
+	st := h.status(s)
+	if want := `record 3 can't be read, and what follows waits: the audit log is damaged; run "curfew audit verify"`; st.Error != want || st.Failed.IsZero() || st.Behind != 1 || st.Oldest.IsZero() {
+		t.Errorf("status %+v, want %s", st, want)
+	}
+	h.until("it has looked again and again", func() bool { return store.seen.Load() > 50 })
+	if n := strings.Count(h.text(), "can't be read"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, h.text())
 	}
 }
 

@@ -17,19 +17,20 @@ func (m *Metrics) FollowWebhooks(status func(context.Context) ([]webhook.Status,
 		age:     describe("curfew_webhook_backlog_seconds", "How old the oldest of those is; 0 if there is none.", "webhook"),
 		sent:    describe("curfew_webhook_sends_total", "How often messages were sent, by outcome.", "webhook", "outcome"),
 		givenUp: describe("curfew_webhook_given_up_total", "Messages that were given up.", "webhook"),
+		lost:    describe("curfew_webhook_lost_records_total", "Records that were deleted because of their age before they could be told.", "webhook"),
 		off:     describe("curfew_webhook_off", "1 if the receiver wants no more messages, else 0.", "webhook"),
 	})
 }
 
 // hooks are the webhooks of the server's configuration, whose names are the only ones in labels.
 type hooks struct {
-	status                          func(context.Context) ([]webhook.Status, error)
-	behind, age, sent, givenUp, off *prometheus.Desc
+	status                                func(context.Context) ([]webhook.Status, error)
+	behind, age, sent, givenUp, lost, off *prometheus.Desc
 }
 
 // Describe is for Prometheus.
 func (h *hooks) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{h.behind, h.age, h.sent, h.givenUp, h.off} {
+	for _, d := range []*prometheus.Desc{h.behind, h.age, h.sent, h.givenUp, h.lost, h.off} {
 		to <- d
 	}
 }
@@ -53,6 +54,7 @@ func (h *hooks) Collect(to chan<- prometheus.Metric) {
 			send(h.sent, prometheus.CounterValue, float64(s.Sent[outcome]), string(outcome))
 		}
 		send(h.givenUp, prometheus.CounterValue, float64(s.Skipped))
+		send(h.lost, prometheus.CounterValue, float64(s.Lost))
 		send(h.off, prometheus.GaugeValue, oneIf(s.Off))
 	}
 }

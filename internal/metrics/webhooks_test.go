@@ -17,7 +17,7 @@ func TestWebhooks(t *testing.T) {
 	m := New("test")
 	hooks := []webhook.Status{
 		{Name: "crm", URL: "https://crm.example/hook", Sent: map[webhook.Outcome]int{webhook.Taken: 7}},
-		{Name: "chat", Behind: 4, Oldest: time.Now().Add(-time.Hour), Skipped: 2, Off: true, Error: "it answered 410", Sent: map[webhook.Outcome]int{webhook.Gone: 1, webhook.Refused: 10}},
+		{Name: "chat", Behind: 4, Oldest: time.Now().Add(-time.Hour), Skipped: 2, Lost: 9, Off: true, Error: "it answered 410", Sent: map[webhook.Outcome]int{webhook.Gone: 1, webhook.Refused: 10}},
 	}
 	var broken error
 	m.FollowWebhooks(func(context.Context) ([]webhook.Status, error) { return hooks, broken })
@@ -25,7 +25,7 @@ func TestWebhooks(t *testing.T) {
 	for _, want := range []string{
 		`curfew_webhook_backlog_records{webhook="crm"} 0`, `curfew_webhook_backlog_seconds{webhook="crm"} 0`, `curfew_webhook_off{webhook="crm"} 0`,
 		`curfew_webhook_sends_total{outcome="taken",webhook="crm"} 7`, `curfew_webhook_sends_total{outcome="unanswered",webhook="crm"} 0`,
-		`curfew_webhook_backlog_records{webhook="chat"} 4`, `curfew_webhook_off{webhook="chat"} 1`, `curfew_webhook_given_up_total{webhook="chat"} 2`,
+		`curfew_webhook_backlog_records{webhook="chat"} 4`, `curfew_webhook_off{webhook="chat"} 1`, `curfew_webhook_given_up_total{webhook="chat"} 2`, `curfew_webhook_lost_records_total{webhook="chat"} 9`,
 		`curfew_webhook_sends_total{outcome="refused",webhook="chat"} 10`, `curfew_webhook_sends_total{outcome="gone",webhook="chat"} 1`,
 	} {
 		if !strings.Contains(text, "\n"+want+"\n") {
