@@ -158,9 +158,9 @@ func (f serverFlags) key() (string, error) {
 	}
 }
 
-// readPrivate reads a small file that nobody else may read.
+// readPrivate reads a small file that nobody else may read, be it one that systemd hands over, or the pipe of a shell's <(…).
 func readPrivate(file string) (string, error) {
-	f, err := os.Open(file)
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // to open a pipe that nobody writes would take for ever
 	if err != nil {
 		return "", err
 	}
@@ -172,6 +172,9 @@ func readPrivate(file string) (string, error) {
 	if info.IsDir() {
 		return "", fmt.Errorf("%s is a folder", file)
 	}
+	if !info.Mode().IsRegular() && !isHandedPipe(file, info.Mode()) {
+		return "", fmt.Errorf("%s is no file", file)
+	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && !isCredential(file, mode) {
 		return "", fmt.Errorf("others may read %s (its mode is %04o); run: chmod 600 %s", file, mode, file)
 	}
@@ -180,6 +183,13 @@ func readPrivate(file string) (string, error) {
 		err = fmt.Errorf("%s has more than %d bytes", file, maxPrivate) // a part of a secret would be another secret
 	}
 	return string(text), err
+}
+
+// isHandedPipe reports whether the file is a pipe that this process was started with. Whoever did that writes it; a pipe elsewhere may have
+// nobody.
+func isHandedPipe(file string, mode os.FileMode) bool {
+	file = filepath.Clean(file)
+	return mode.Type() == os.ModeNamedPipe && (file == "/dev/stdin" || filepath.Dir(file) == "/dev/fd" || filepath.Dir(file) == "/proc/self/fd")
 }
 
 // isCredential reports whether the file is one that systemd hands to this service alone (LoadCredential=). What shows as the rights of a

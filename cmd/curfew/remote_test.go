@@ -7,12 +7,16 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,5 +76,41 @@ func TestServerURL(t *testing.T) {
 		if u, err := serverURL(text); (err == nil) != good {
 			t.Errorf("%q: %v, %v", text, u, err)
 		}
+	}
+}
+
+// TestPrivateFiles reads secrets from what is no plain file: only the pipe of <(…) is good for that, and nothing makes it wait for ever.
+func TestPrivateFiles(t *testing.T) {
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{fifo, dir, os.DevNull} {
+		failed := make(chan error, 1)
+		go func() {
+			_, err := readPrivate(file)
+			failed <- err
+		}()
+		select {
+		case err := <-failed:
+			if err == nil || !strings.Contains(err.Error(), "is no file") {
+				t.Errorf("%s: %v", file, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: it waits", file)
+		}
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := w.WriteString("cfk_secret\n"); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if text, err := readPrivate(fmt.Sprintf("/dev/fd/%d", r.Fd())); err != nil || text != "cfk_secret\n" {
+		t.Errorf("a pipe: %q, %v", text, err)
 	}
 }
