@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
 	"github.com/curfewhq/curfew/gate"
 	"github.com/curfewhq/curfew/internal/metrics"
 	"github.com/curfewhq/curfew/internal/mount"
@@ -61,8 +62,8 @@ func rescue(log *slog.Logger, a *answer, r *http.Request) {
 		panic(v)
 	}
 	id := strings.ToLower(rand.Text()[:10])
-	log.ErrorContext(r.Context(), "a request failed", "id", id, "method", r.Method, "path", r.URL.Path,
-		"error", fmt.Sprintf("panic: %v", v), "stack", string(debug.Stack()))
+	log.ErrorContext(r.Context(), "a request failed", "id", id, "method", r.Method, "part", a.part, "path", a.shownPath(r),
+		"error", shownPanic(v, r), "stack", string(debug.Stack()))
 	if a.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
@@ -73,6 +74,37 @@ func rescue(log *slog.Logger, a *answer, r *http.Request) {
 		a.Header().Set("Retry-After", "5")
 	}
 	writeProblemID(a, status, "something went wrong; whoever runs Curfew finds it in the log by the ID", id)
+}
+
+// shownPath is what the log has of the path of a request that failed. An app's is the app's own, and may be a link that sets a password.
+func (a *answer) shownPath(r *http.Request) string {
+	switch a.part {
+	case metrics.App:
+		return ""
+	case metrics.ForwardAuth: // an app's may come after it
+		return gate.AuthPath
+	default:
+		return withoutSecrets(r.URL.Path)
+	}
+}
+
+// shownPanic is what the log has of a panic's value, which may quote the request.
+func shownPanic(v any, r *http.Request) string {
+	text := fmt.Sprintf("panic: %v", v)
+	for _, part := range []string{r.RequestURI, r.URL.RawQuery, r.URL.Path} {
+		if len(part) > 1 {
+			text = strings.ReplaceAll(text, part, "…")
+		}
+	}
+	return withoutSecrets(text)
+}
+
+// withoutSecrets is a text, unless there may be a session's token or an API key's secret in it, which somebody pasted in the wrong place.
+func withoutSecrets(text string) string {
+	if account.HoldsKeySecret(text) || strings.Contains(text, curfew.TokenPrefix) {
+		return "(not shown: it holds a secret)"
+	}
+	return text
 }
 
 // answer is an http.ResponseWriter that knows whether it has begun.

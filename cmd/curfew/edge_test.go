@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
 	"github.com/curfewhq/curfew/gate"
+	"github.com/curfewhq/curfew/internal/metrics"
 	"github.com/curfewhq/curfew/memory"
 )
 
@@ -120,6 +122,34 @@ func TestPanicBreaksOff(t *testing.T) {
 			defer res.Body.Close()
 			if body, err := io.ReadAll(res.Body); err == nil {
 				t.Errorf("it looks whole: %d %q", res.StatusCode, body)
+			}
+		})
+	}
+}
+
+// TestPanicTellsNoSecret panics in requests with secrets in their addresses, and says them.
+func TestPanicTellsNoSecret(t *testing.T) {
+	for name, tt := range map[string]struct {
+		part        metrics.Part
+		target, has string
+	}{
+		"an app's path":   {metrics.App, "/reset/canary?code=canary", "part=app"},
+		"a query":         {metrics.Console, "/unlock?code=canary", "path=/unlock"},
+		"a token":         {metrics.API, "/api/v1/users/" + curfew.TokenPrefix + "canary", "not shown"},
+		"an API key":      {metrics.Console, "/curfew_key_canary", "not shown"},
+		"what is asked":   {metrics.ForwardAuth, gate.AuthPath + "/reset/canary?canary", "path=" + gate.AuthPath},
+		"nothing special": {metrics.API, "/api/v1/users/u1", "path=/api/v1/users/u1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			h := outermost{instruments: instruments{log: slog.New(slog.NewTextHandler(&log, nil))}}.around(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				isFor(w, r, tt.part)
+				panic(fmt.Errorf("can't read %q of %s and %s", r.RequestURI, r.URL.Path, r.URL.RawQuery))
+			}))
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, tt.target, nil))
+			if text := log.String(); strings.Contains(text, "canary") || !strings.Contains(text, tt.has) || w.Code < 500 {
+				t.Errorf("status %d, log\n%s", w.Code, text)
 			}
 		})
 	}
