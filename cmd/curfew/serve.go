@@ -41,6 +41,22 @@ type serveCmd struct {
 	LogFormat     string     `default:"text" enum:"text,json" help:"text or json."`
 }
 
+// Help names what else the server reads.
+func (serveCmd) Help() string {
+	return `Besides these flags, the variables of OpenTelemetry say whether requests are traced, and where to. Without an
+endpoint nothing is. docs/operations.md says more of each:
+
+  OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT   where the collector is
+  OTEL_TRACES_EXPORTER, OTEL_SDK_DISABLED                           whether there are traces at all
+  OTEL_EXPORTER_OTLP_HEADERS, _TIMEOUT, _COMPRESSION, _PROTOCOL     how to send them
+  OTEL_EXPORTER_OTLP_CERTIFICATE, _CLIENT_CERTIFICATE, _CLIENT_KEY  whom to believe, and what to show
+  OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES                       what they are of
+  OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG                      which requests
+  OTEL_BSP_MAX_QUEUE_SIZE                                           how many spans may wait
+
+A proxy on the way to webhooks and to the collector is taken from HTTPS_PROXY.`
+}
+
 // Run serves until ctx ends.
 func (c serveCmd) Run(ctx context.Context, std streams) error {
 	set, err := c.settings()

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -121,5 +122,28 @@ func TestTracesMistakes(t *testing.T) {
 	var errs bytes.Buffer
 	if status := run(t.Context(), []string{"serve", "--data", t.TempDir()}, streams{strings.NewReader(""), &errs, &errs}); status != exitUsage || !strings.Contains(errs.String(), "OTEL_EXPORTER_OTLP_PROTOCOL") {
 		t.Errorf("status %d: %s", status, errs.String())
+	}
+}
+
+// TestHelpNamesTraces looks in the server's help for each variable that docs/operations.md explains.
+func TestHelpNamesTraces(t *testing.T) {
+	page, err := os.ReadFile(operationsPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, errs strings.Builder
+	if status := run(t.Context(), []string{"serve", "--help"}, streams{strings.NewReader(""), &out, &errs}); status != exitOK {
+		t.Fatalf("status %d: %s", status, errs.String())
+	}
+	help := out.String()
+	names := regexp.MustCompile("(?m)^\\| `(OTEL_[A-Z_]+)`").FindAllStringSubmatch(string(page), -1)
+	if len(names) < 10 {
+		t.Fatalf("the page explains %q", names)
+	}
+	for _, m := range names {
+		short := strings.Replace(m[1], "OTEL_EXPORTER_OTLP_", "", 1)
+		if !strings.Contains(help, m[1]) && !strings.Contains(help, ", _"+short) {
+			t.Errorf("the help lacks %s", m[1])
+		}
 	}
 }

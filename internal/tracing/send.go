@@ -32,7 +32,8 @@ type sender struct {
 
 	mu         sync.Mutex
 	complained time.Time
-	lost       int // spans, since then
+	lost       int   // spans, since then
+	why        error // for the last of them
 }
 
 func newSender(d destination, log *slog.Logger) *sender {
@@ -56,7 +57,7 @@ func (s *sender) Stop(context.Context) error {
 // UploadTraces sends spans. Its errors are logged here, since nobody else is told of them.
 func (s *sender) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpans) error {
 	if err := s.send(ctx, spans); err != nil {
-		s.complain(ctx, err, count(spans))
+		s.complain(err, count(spans))
 	}
 	return nil
 }
@@ -113,17 +114,32 @@ func (s *sender) request(ctx context.Context, body []byte) (*http.Request, error
 	return r, nil
 }
 
-// complain logs that spans are lost, if that was not logged just before.
-func (s *sender) complain(ctx context.Context, err error, spans int) {
+// complain counts spans that are lost, and logs how many unless that was done just before.
+func (s *sender) complain(err error, spans int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lost += spans
+	s.why = err
 	now := time.Now()
 	if !s.complained.IsZero() && now.Sub(s.complained) < complainEvery {
 		return
 	}
-	s.log.WarnContext(ctx, "traces can't be sent", "to", s.url.Host, "error", err, "spans", s.lost)
-	s.complained, s.lost = now, 0
+	s.complained = now
+	s.say()
+}
+
+// sayRest logs what is lost and was not logged yet.
+func (s *sender) sayRest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lost > 0 {
+		s.say()
+	}
+}
+
+func (s *sender) say() {
+	s.log.Warn("traces can't be sent", "to", s.url.Host, "error", s.why, "spans", s.lost)
+	s.lost = 0
 }
 
 func count(spans []*tracepb.ResourceSpans) (n int) {

@@ -29,6 +29,7 @@ import (
 type Tracer struct {
 	provider *sdk.TracerProvider
 	tracer   trace.Tracer
+	sender   *sender
 }
 
 // New returns what the environment asks for, for a program of the version; nil if it asks for no traces. What goes wrong with sending
@@ -43,9 +44,14 @@ func New(version string, log *slog.Logger) (*Tracer, error) {
 	if err != nil {
 		return nil, invalid("OTEL_RESOURCE_ATTRIBUTES", "can't be read")
 	}
-	exporter := otlptrace.NewUnstarted(newSender(*to, log))
-	provider := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))
-	return &Tracer{provider, provider.Tracer("github.com/curfewhq/curfew", trace.WithInstrumentationVersion(version))}, nil
+	room, err := queueSize(environment{})
+	if err != nil {
+		return nil, err
+	}
+	sender := newSender(*to, log)
+	spans := newQueue(otlptrace.NewUnstarted(sender), room, sender.complain)
+	provider := sdk.NewTracerProvider(sdk.WithSpanProcessor(spans), sdk.WithResource(about))
+	return &Tracer{provider, provider.Tracer("github.com/curfewhq/curfew", trace.WithInstrumentationVersion(version)), sender}, nil
 }
 
 // Stop sends what there is, and no more is made. It takes no longer than ctx.
@@ -53,7 +59,9 @@ func (t *Tracer) Stop(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
-	return t.provider.Shutdown(ctx)
+	err := t.provider.Shutdown(ctx)
+	t.sender.sayRest()
+	return err
 }
 
 // Span is the span of a request. The nil *Span is of one that is not traced.

@@ -11,7 +11,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -149,7 +152,8 @@ func TestNobodyReceives(t *testing.T) {
 	down.Close()
 	for name, url := range map[string]string{"down": down.URL, "hangs": to.URL} {
 		t.Run(name, func(t *testing.T) {
-			tr := start(t, discard(), "OTEL_EXPORTER_OTLP_ENDPOINT", url, "OTEL_BSP_SCHEDULE_DELAY", "1")
+			var lines shared
+			tr := start(t, slog.New(slog.NewTextHandler(&lines, nil)), "OTEL_EXPORTER_OTLP_ENDPOINT", url, "OTEL_BSP_SCHEDULE_DELAY", "1")
 			began := time.Now()
 			for range 5000 { // the queue has room for 2048
 				_, span := tr.Begin(request(t), false)
@@ -161,8 +165,37 @@ func TestNobodyReceives(t *testing.T) {
 			if took := time.Since(began); took > defaultTimeout-time.Second {
 				t.Errorf("that took %v: somebody waited for the receiver", took)
 			}
+			lost := 0
+			for _, m := range regexp.MustCompile(` spans=(\d+)\n`).FindAllStringSubmatch(lines.String(), -1) {
+				n, err := strconv.Atoi(m[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				lost += n
+			}
+			if lost < 5000-2048 || strings.Count(lines.String(), "\n") != 2 {
+				t.Errorf("of %d lost spans is said\n%s", lost, lines.String())
+			}
 		})
 	}
+}
+
+// shared is a log that many write at once.
+type shared struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *shared) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *shared) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // TestComplaints are one a minute at most, and say nothing secret.
@@ -246,6 +279,8 @@ func TestMistakes(t *testing.T) {
 		{"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", none},
 		{"OTEL_TRACES_SAMPLER", "jaeger_remote"},
 		{"OTEL_RESOURCE_ATTRIBUTES", "canary"},
+		{"OTEL_BSP_MAX_QUEUE_SIZE", "0"},
+		{"OTEL_BSP_MAX_QUEUE_SIZE", "many"},
 	} {
 		t.Run(strings.Join(env[:], "="), func(t *testing.T) {
 			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
