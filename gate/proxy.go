@@ -149,7 +149,7 @@ func dial(upstream *url.URL) (target url.URL, transport http.RoundTripper) {
 	}
 	if _, plain := canonicalHost(target.Host); target.Scheme == "http" && plain { // http.Transport knows other names too
 		address := net.JoinHostPort(target.Hostname(), cmp.Or(target.Port(), "80"))
-		transport = &streams{connect, address, transport}
+		transport = &streams{dial: connect, address: address, others: transport}
 	}
 	return target, transport
 }

@@ -12,6 +12,8 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // Event streams may be many, and each of them idles most of its time. So what an open one holds is little: a connection of its
@@ -26,13 +28,28 @@ type streams struct {
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	address string
 	others  http.RoundTripper
+	known   pathSet // what answered with event streams to who did not name them
 }
 
 // RoundTrip asks the app. The answer ends with the request's context.
 func (s *streams) RoundTrip(r *http.Request) (*http.Response, error) {
-	if !asksForStream(r) {
+	if !mayStream(r) {
 		return s.others.RoundTrip(r)
 	}
+	named := takes(r.Header, eventStream)
+	ask := s.others.RoundTrip
+	if named || s.known.has(r.URL.Path) {
+		ask = s.alone
+	}
+	res, err := ask(r)
+	if err == nil && !named {
+		s.known.put(r.URL.Path, isEventStream(res.Header))
+	}
+	return res, err
+}
+
+// alone asks on a connection for this request alone.
+func (s *streams) alone(r *http.Request) (*http.Response, error) {
 	conn, err := s.dial(r.Context(), "tcp", s.address)
 	if err != nil {
 		return nil, err
@@ -47,9 +64,49 @@ func (s *streams) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// asksForStream reports whether the request takes an event stream by name, as browsers' EventSource and what stands in for it do.
-func asksForStream(r *http.Request) bool {
-	return r.Method == http.MethodGet && r.Body == nil && r.Header["Upgrade"] == nil && takes(r.Header, "text/event-stream")
+const eventStream = "text/event-stream"
+
+// mayStream reports whether the request is such as one for an event stream. Browsers' EventSource and what stands in for it name the
+// media type in Accept; other scripts don't, and are known by what the same path answered before.
+func mayStream(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.Body == nil && r.Header["Upgrade"] == nil
+}
+
+func isEventStream(h http.Header) bool { return strings.HasPrefix(h.Get("Content-Type"), eventStream) }
+
+// pathSet is a small set of paths. To ask it costs no lock.
+type pathSet struct {
+	mu  sync.Mutex // held while the set changes
+	set atomic.Pointer[map[string]bool]
+}
+
+// maxPaths is how many there can be. Where there is no room, any other goes.
+const maxPaths = 64
+
+func (p *pathSet) has(path string) bool {
+	set := p.set.Load()
+	return set != nil && (*set)[path]
+}
+
+// put adds the path or takes it away.
+func (p *pathSet) put(path string, in bool) {
+	if p.has(path) == in {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next := map[string]bool{}
+	if in {
+		next[strings.Clone(path)] = true
+	}
+	if set := p.set.Load(); set != nil {
+		for other := range *set {
+			if other != path && len(next) < maxPaths {
+				next[other] = true
+			}
+		}
+	}
+	p.set.Store(&next)
 }
 
 // send sends the request on a connection of its own, and returns the answer as soon as its header is there.
@@ -103,7 +160,7 @@ func (b *streamBody) Close() error {
 
 // takeStream takes an event stream out of ReverseProxy's hands. There it would hold a larger buffer, and a deeper stack.
 func (q *passage) takeStream(res *http.Response) {
-	if q.request.Method == http.MethodHead || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") || len(res.Trailer) > 0 {
+	if q.request.Method == http.MethodHead || !isEventStream(res.Header) || len(res.Trailer) > 0 {
 		return
 	}
 	q.stream = res.Body

@@ -25,22 +25,52 @@ func (f *front) askStream(path string) *http.Request {
 	return r
 }
 
-// TestAsksForStream has scripts ask for event streams beside EventSource, whose streams shall cost as little, and others not.
-func TestAsksForStream(t *testing.T) {
-	for accept, want := range map[string]bool{
-		"text/event-stream": true, "Text/Event-Stream": true, "text/event-stream, */*": true, "application/json,text/event-stream;q=0.9": true,
-		"": false, "*/*": false, "text/html": false, "text/event-stream;q=0": false, "text/event-streams": false,
+// TestKnownStreams asks for event streams by name and not. What is known to be one, or named, has a connection of its own to the app.
+func TestKnownStreams(t *testing.T) {
+	f := newFront(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("stream") {
+			w.Header().Set("Content-Type", "text/event-stream")
+		}
+		fmt.Fprint(w, r.Close) // as is asked of a connection of its own
+	}), frontOptions{})
+	for i, tt := range []struct {
+		method, path, accept string
+		alone                bool
+	}{
+		{"GET", "/a?stream", "text/event-stream", true},
+		{"GET", "/a?stream", "Text/Event-Stream", true},
+		{"GET", "/a?stream", "application/json,text/event-stream;q=0.9", true},
+		{"GET", "/a", "text/event-stream;q=0", false},
+		{"GET", "/a", "text/event-streams", false},
+		{"GET", "/a?stream", "*/*", false}, // from now on it is known
+		{"GET", "/b", "*/*", false},
+		{"POST", "/a?stream", "*/*", false},
+		{"GET", "/a?stream", "*/*", true},
+		{"GET", "/a?stream", "", true},
+		{"GET", "/a", "*/*", true}, // and from now on it is not
+		{"GET", "/a", "*/*", false},
 	} {
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.Body = nil
-		r.Header.Set("Accept", accept)
-		if got := asksForStream(r); got != want {
-			t.Errorf("Accept: %s: %v", accept, got)
+		r := f.request(tt.method, tt.path, nil, f.amara)
+		r.Header.Set("Accept", tt.accept)
+		if got := readAll(t, f.do(r)); got != fmt.Sprint(tt.alone) {
+			t.Errorf("%d: %s %s, Accept %q: on a connection of its own: %s", i, tt.method, tt.path, tt.accept, got)
 		}
-		r.Header.Set("Upgrade", "websocket")
-		if asksForStream(r) {
-			t.Errorf("Accept: %s: a WebSocket", accept)
+	}
+}
+
+// TestPathSet fills the set: it stays small, and has what was put last.
+func TestPathSet(t *testing.T) {
+	var p pathSet
+	for i := range 1000 {
+		path := fmt.Sprint("/", i)
+		p.put(path, true)
+		if !p.has(path) || len(*p.set.Load()) > maxPaths {
+			t.Fatalf("%s: %v", path, *p.set.Load())
 		}
+	}
+	p.put("/999", false)
+	if p.has("/999") || len(*p.set.Load()) != maxPaths-1 {
+		t.Errorf("%v", *p.set.Load())
 	}
 }
 
