@@ -2,6 +2,7 @@ package gate
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -31,6 +32,22 @@ func hideKey(r *http.Request) {
 	if _, given := account.KeyOf(r); given {
 		delete(r.Header, "Authorization")
 	}
+}
+
+// stripTrailer takes out of a request's trailers what no app may believe, and who sends it: servers may take them for headers. Nothing of
+// it belongs into trailers (RFC 9110, 6.5.1).
+func stripTrailer(h http.Header) {
+	stripIdentity(h)
+	delete(h, "Cookie")
+	delete(h, "Authorization")
+}
+
+// keepOurs takes out of an answer what it says about cookies of ours.
+func keepOurs(h http.Header) {
+	if cookies := h["Set-Cookie"]; len(cookies) > 0 {
+		h["Set-Cookie"] = slices.DeleteFunc(cookies, setsOwnCookie)
+	}
+	keepCookies(h)
 }
 
 // setsOwnCookie reports whether a Set-Cookie, which no app may use for it, is for a cookie of ours.

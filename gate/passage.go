@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,7 +81,7 @@ func (q *passage) guarded() bool { return !q.app.NoGuard && !q.rule.NoGuard }
 // rewrite makes the request to the app of the client's.
 func (q *passage) rewrite(in, out *http.Request) {
 	out.URL.RawQuery = in.URL.RawQuery // ReverseProxy tidies it; no rule is about it
-	stripIdentity(in.Trailer)          // so that none is announced
+	stripTrailer(in.Trailer)           // so that none is announced
 	out.Trailer = in.Trailer           // not a copy: it is filled in after the body
 	h := out.Header
 	if leadsPast(h) {
@@ -97,18 +96,18 @@ func (q *passage) rewrite(in, out *http.Request) {
 
 // answer takes out of the app's answer what it must not say.
 func (q *passage) answer(res *http.Response) {
-	if cookies := res.Header["Set-Cookie"]; len(cookies) > 0 {
-		res.Header["Set-Cookie"] = slices.DeleteFunc(cookies, setsOwnCookie)
-	}
-	keepCookies(res.Header)
+	keepOurs(res.Header)
 	if !q.rule.Access.Public && res.StatusCode >= http.StatusOK {
 		makePrivate(res.Header)
 	}
 }
 
-// WriteHeader begins the answer.
+// WriteHeader begins the answer, or says what the app says before it, which has not been through answer.
 func (q *passage) WriteHeader(status int) {
 	h := q.Header()
+	if status < http.StatusOK {
+		keepOurs(h)
+	}
 	if _, ok := h["Content-Type"]; !ok && status >= 200 {
 		h["Content-Type"] = nil // or the server would guess one
 	}
@@ -191,7 +190,7 @@ func (u *upload) Read(b []byte) (int, error) {
 	switch err {
 	case nil:
 	case io.EOF: // now the trailers are there, and apps may take them for headers
-		stripIdentity(u.q.request.Trailer)
+		stripTrailer(u.q.request.Trailer)
 	default:
 		u.q.spoil(errUpload)
 	}

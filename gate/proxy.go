@@ -106,6 +106,9 @@ func (p *proxy) way(app *App) *httputil.ReverseProxy {
 			}
 		},
 		ModifyResponse: func(res *http.Response) error {
+			if isUnaskedSwitch(res) {
+				return errUnasked
+			}
 			q := passageOf(res.Request.Context())
 			q.answer(res)
 			if q.guarded() {

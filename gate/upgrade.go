@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -25,3 +26,11 @@ func leadsPast(h http.Header) bool {
 	}
 	return false
 }
+
+// isUnaskedSwitch reports whether an app changes to another protocol without having been asked to (RFC 9110, 15.2.2). Whatever its
+// client sent next would get to it unseen.
+func isUnaskedSwitch(res *http.Response) bool {
+	return res.StatusCode == http.StatusSwitchingProtocols && len(res.Request.Header["Upgrade"]) == 0
+}
+
+var errUnasked = errors.New("the app changes the protocol, and nobody asked it to")
