@@ -155,21 +155,33 @@ func (a appConfig) rules(app gate.App) ([]gate.Rule, error) {
 	return app.Rules, nil
 }
 
-// leaks finds a rule for some that is for one path alone, while the same path with a slash behind it is for others: most apps
-// take the two for the same.
+// leaks finds a rule that is for one path alone, while the same path with a slash more or less at its end is for people whom it keeps
+// out: most apps take the two for the same.
 func leaks(rules []gate.Rule, r gate.Rule) error {
-	if !r.Exact || len(r.Access.Roles)+len(r.Access.Users) == 0 || strings.HasSuffix(r.Path, "/") {
+	bare := strings.TrimSuffix(r.Path, "/")
+	twin := bare
+	if bare == r.Path {
+		twin += "/"
+	}
+	if !r.Exact || r.Access.Public || bare == "" {
 		return nil
 	}
+	var rest gate.Access // of the first rule that the twin falls to
 	for _, other := range rules {
 		switch {
-		case other.Exact && other.Path == r.Path+"/", !other.Exact && other.Path == r.Path: // it is said what is meant
+		case other.Exact && other.Path == twin, !other.Exact && other.Path == bare: // it is said what is meant
 			return nil
-		case !other.Exact && (other.Path == "/" || strings.HasPrefix(r.Path, other.Path+"/")) && reflect.DeepEqual(other.Access, r.Access):
-			return nil
+		case !other.Exact && (other.Path == "/" || strings.HasPrefix(bare, other.Path+"/")):
+			rest = other.Access
+		default:
+			continue
 		}
+		break
 	}
-	return wrong("exact", "is for %q alone, and %[1]q with a slash behind it is for others, which most apps take for the same; leave exact out, or add a rule for %q", r.Path, r.Path+"/")
+	if all := (gate.Access{}); reflect.DeepEqual(rest, r.Access) || reflect.DeepEqual(r.Access, all) && !rest.Public {
+		return nil
+	}
+	return wrong("exact", "is for %q alone, and %q is for others, which most apps take for the same; leave exact out, or add a rule for %q", r.Path, twin, twin)
 }
 
 // check checks the rule, the app's last. It also finds what would be followed, but means something else than whoever wrote it thinks.

@@ -100,7 +100,7 @@ func TestConfigMistakes(t *testing.T) {
 	}
 }
 
-// TestExactRules has rules for one path that say what holds with a slash behind it.
+// TestExactRules has rules for one path that say what holds with a slash more or less at its end, and some that don't.
 func TestExactRules(t *testing.T) {
 	const exact = "[[app.rule]]\npath = \"/a\"\nexact = true\n"
 	for _, more := range []string{
@@ -109,6 +109,16 @@ func TestExactRules(t *testing.T) {
 	} {
 		if _, _, _, err := readConfig(writeConfig(t, "[[app]]\nupstream = \"http://a\"\n"+exact+more), false); err != nil {
 			t.Errorf("%s: %v", more, err)
+		}
+	}
+	const admins, behind = "roles = [\"admin\"]\n", "[[app.rule]]\npath = \"/x/a/\"\nexact = true\n"
+	for _, rules := range []string{
+		behind + admins, // without the slash it is for all
+		behind + "[[app.rule]]\npath = \"/x\"\naccess = \"public\"\n",
+		behind + admins + "[[app.rule]]\npath = \"/x\"\naccess = \"public\"\n[[app.rule]]\npath = \"/\"\n" + admins,
+	} {
+		if _, _, _, err := readConfig(writeConfig(t, "[[app]]\nupstream = \"http://a\"\n"+rules), false); err == nil || !strings.Contains(err.Error(), `is for "/x/a/" alone, and "/x/a" is for others`) {
+			t.Errorf("%s: %v", rules, err)
 		}
 	}
 }
