@@ -38,10 +38,23 @@ type street struct {
 // newStreet runs a Curfew that proxies may ask, and an app.
 func newStreet(t *testing.T, args ...string) *street {
 	t.Helper()
+	s := serveHouse(t, append([]string{"--forward-auth", "--trusted-proxy", "127.0.0.1", "--config", streetConfig(t, "")}, args...)...)
+	st := &street{server: s, app: newTestApp(t)}
+	st.tlsCert, st.tlsKey, st.pool = certificate(t, "*.example.com")
+	return st
+}
+
+// streetConfig writes a configuration file for the street's hosts, with an upstream unless it is empty.
+func streetConfig(t *testing.T, upstream string) string {
+	t.Helper()
+	if upstream != "" {
+		upstream = fmt.Sprintf("upstream = %q", upstream)
+	}
 	config := filepath.Join(t.TempDir(), "curfew.toml")
-	write(t, config, `
+	write(t, config, strings.ReplaceAll(`
 		[[app]]
 		host = "app.example.com"
+		UPSTREAM
 
 		[[app.rule]]
 		path = "/public"
@@ -53,11 +66,9 @@ func newStreet(t *testing.T, args ...string) *street {
 
 		[[app]]
 		host = "other.example.com"
-	`)
-	s := serveHouse(t, append([]string{"--forward-auth", "--trusted-proxy", "127.0.0.1", "--config", config}, args...)...)
-	st := &street{server: s, app: newTestApp(t)}
-	st.tlsCert, st.tlsKey, st.pool = certificate(t, "*.example.com")
-	return st
+		UPSTREAM
+	`, "UPSTREAM", upstream))
+	return config
 }
 
 // frontDoor is a real proxy that runs with a recipe.

@@ -222,13 +222,17 @@ func (d *frontDoor) testRules(t *testing.T) {
 }
 
 // cookie is the Cookie header that the visitor sends.
-func (v *visitor) cookie() string {
-	u, err := url.Parse(v.d.base(v.host))
+func (v *visitor) cookie() string { return cookieHeader(v.d.t, v.Jar, v.d.base(v.host)) }
+
+// cookieHeader is the Cookie header with which somebody asks for base.
+func cookieHeader(t *testing.T, jar http.CookieJar, base string) string {
+	t.Helper()
+	u, err := url.Parse(base)
 	if err != nil {
-		v.d.t.Fatal(err)
+		t.Fatal(err)
 	}
 	var pairs []string
-	for _, c := range v.Jar.Cookies(u) {
+	for _, c := range jar.Cookies(u) {
 		pairs = append(pairs, c.Name+"="+c.Value)
 	}
 	return strings.Join(pairs, "; ")
