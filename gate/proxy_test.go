@@ -444,7 +444,7 @@ func TestSignedOut(t *testing.T) {
 			t.Errorf("a frame in %q: no %s", from, link)
 		}
 	}
-	for _, method := range []string{"GET", "POST", "DELETE"} {
+	for _, method := range []string{"GET", "POST", "DELETE", "OPTIONS"} {
 		resp := f.do(f.request(method, "/", nil, curfew.Token{}))
 		var p map[string]any
 		if err := json.Unmarshal([]byte(readAll(t, resp)), &p); err != nil || resp.StatusCode != http.StatusUnauthorized ||
