@@ -210,24 +210,31 @@ func TestCardsInOneLine(t *testing.T) {
 
 const wrappedFacts = `[...document.querySelectorAll('.fact > span, .card > small')].filter(e => e.offsetHeight > 24).map(e => e.textContent).join()`
 
-// TestHistoryInLine has the button of the History page's filters beside a field, and browsers' names on one line, at each width that has a table.
-func TestHistoryInLine(t *testing.T) {
+// TestListsInLine has, at each width that has a table, the dates of the filters in one line with their button, and what is in a row on
+// as many lines as it is meant to have.
+func TestListsInLine(t *testing.T) {
 	t.Parallel()
 	s := serveHouse(t)
 	s.guests()
 	s.curfew("", "end", sessionID(t, s, "arslan"))
 	b := newProfile(t).open(t, s.base, desktop)
 	b.signIn("amara")
-	b.Go("/history")
-	for _, width := range []int64{768, 1024, 1280, 1440} {
-		b.Do(chromedp.EmulateViewport(width, 600))
-		if wrapped := eval[string](b, wrappedHistory); wrapped != "" {
-			t.Errorf("at %d px these have a line too many: %s", width, wrapped)
+	for _, path := range []string{"/sessions", "/history", "/audit"} {
+		b.Go(path)
+		eval[bool](b, `document.querySelectorAll('.c-ended small').forEach(e => e.textContent = 'after 59 minutes, 59 seconds') ?? true`)
+		for _, width := range []int64{768, 1024, 1040, 1160, 1280, 1440} {
+			b.Do(chromedp.EmulateViewport(width, 600))
+			if wrapped := eval[string](b, wrappedList); wrapped != "" {
+				t.Errorf("%s at %d px: these have a line too many: %s", path, width, wrapped)
+			}
+			if over := eval[int](b, "((e) => e.scrollWidth - e.clientWidth)(document.querySelector('.scroll'))"); over > 0 {
+				t.Errorf("%s at %d px: the table is %d px too wide", path, width, over)
+			}
 		}
 	}
 }
 
-const wrappedHistory = `[
-	...[...document.querySelectorAll('.filter .btn')].filter(e => e.offsetTop !== document.querySelector('#until').offsetTop),
-	...[...document.querySelectorAll('.c-device .two > span')].filter(e => e.offsetHeight > 24),
-].map(e => e.textContent).join()`
+const wrappedList = `[
+	...[...document.querySelectorAll('#from, .filter:has(#until) .btn')].filter(e => e.offsetTop !== document.querySelector('#until').offsetTop),
+	...[...document.querySelectorAll('.c-device .two > span, .c-started small')].filter(e => e.offsetHeight > 24),
+].map(e => e.textContent || e.id).join()`
