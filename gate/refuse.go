@@ -126,6 +126,7 @@ p + p, form { margin-top: 16px; }
 b { font-weight: 600; color: light-dark(#1a1a23, #f0f0f3); }
 a { color: light-dark(#4330c4, #a9a9ff); }
 button { padding: 7px 14px; font: inherit; font-weight: 500; color: inherit; background: none; border: 1px solid light-dark(#85858d, #73737d); border-radius: 10px; cursor: pointer; }
+@media (max-width: 720px) { button { min-height: 44px; } }
 @media (max-width: 320px), (max-height: 240px) {
   html { font-size: 14px; }
   main { width: 100%; min-height: 100vh; padding: 16px; border: 0; border-radius: 0; }
