@@ -522,6 +522,12 @@ func (r *relay) set(to string, refuse bool) {
 	}
 }
 
+// leave has connections refused by the system, as when no process is there.
+func (r *relay) leave() {
+	r.listener.Close()
+	r.set("", true)
+}
+
 // hold has the relay keep connections and answer nothing; those there are fall silent as well.
 func (r *relay) hold() { r.set("", false) }
 

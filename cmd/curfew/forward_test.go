@@ -296,21 +296,7 @@ func (d *frontDoor) testDown(t *testing.T) {
 			if trouble.name == "hanging" && (header[1] == "navigate" || d.bare) {
 				continue // once is long enough; Traefik waits for half a minute
 			}
-			path := "/" + d.name + "/" + strings.ReplaceAll(trouble.name, " ", "-")
-			a := v.do("GET", path, "", header...)
-			if d.app.saw(path) {
-				t.Errorf("%s: the app saw it, status %d: %s", trouble.name, a.StatusCode, a.text)
-			}
-			silent := trouble.name == "killed" || trouble.name == "hanging"
-			if d.bare && silent && a.StatusCode == http.StatusInternalServerError {
-				continue
-			}
-			if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || a.Header.Get("Cache-Control") != "no-store" {
-				t.Errorf("%s: status %d with %v, want 503, and when to try again", trouble.name, a.StatusCode, a.Header)
-			}
-			if strings.Contains(a.text, d.name) {
-				t.Errorf("%s: the page speaks of the proxy: %s", trouble.name, a.text)
-			}
+			d.deny(t, v, trouble.name, header)
 		}
 	}
 	d.curfew.set("", true)
@@ -321,6 +307,31 @@ func (d *frontDoor) testDown(t *testing.T) {
 	afterwards := "/" + d.name + "/afterwards"
 	if v.do("GET", afterwards, "", fetch...).want(t, "afterwards", http.StatusOK); !d.app.saw(afterwards) {
 		t.Error("afterwards the app sees nothing")
+	}
+	d.curfew.leave() // last, for its port may be somebody else's from now on
+	d.deny(t, v, "gone", navigation)
+}
+
+// deny has the visitor kept out, with a page that can be read on a phone and says to try again.
+func (d *frontDoor) deny(t *testing.T, v *visitor, trouble string, header []string) {
+	t.Helper()
+	path := "/" + d.name + "/" + strings.ReplaceAll(trouble, " ", "-")
+	a := v.do("GET", path, "", header...)
+	if d.app.saw(path) {
+		t.Errorf("%s: the app saw it, status %d: %s", trouble, a.StatusCode, a.text)
+	}
+	silent := trouble == "killed" || trouble == "hanging" || trouble == "gone"
+	if d.bare && silent && a.StatusCode == http.StatusInternalServerError {
+		return
+	}
+	if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || a.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%s: status %d with %v, want 503, and when to try again", trouble, a.StatusCode, a.Header)
+	}
+	if strings.Contains(a.text, d.name) {
+		t.Errorf("%s: the page speaks of the proxy: %s", trouble, a.text)
+	}
+	if silent && (!strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") || !strings.Contains(a.text, "viewport") || !strings.Contains(a.text, "Not at the moment")) {
+		t.Errorf("%s: the page can't be read on a phone: %s", trouble, a.text)
 	}
 }
 

@@ -43,10 +43,10 @@ end
 -- Curfew has not answered.
 local function down(txn)
 	local reply = txn:reply({ status = 503 })
-	reply:add_header("content-type", "text/plain")
+	reply:add_header("content-type", "text/html")
 	reply:add_header("cache-control", "no-store")
 	reply:add_header("retry-after", "5")
-	reply:set_body("Not at the moment: nobody knows who may pass. Try again in a few seconds.")
+	reply:set_body('<!doctype html><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"><title>Not at the moment</title><p>Not at the moment: nobody knows who may pass. Try again in a few seconds.')
 	txn:done(reply)
 end
 
@@ -64,7 +64,8 @@ end
 core.register_action("curfew", { "http-req" }, function(txn)
 	local answer = core.httpclient():get({ url = CURFEW, headers = question(txn), timeout = TIMEOUT })
 	local status = answer and answer.status or 0
-	if status < 200 or status == 502 or status == 504 then -- the last two are the client's own
+	local own = status == 502 or status == 504 or status == 503 and #values(answer.headers, "retry-after") == 0 -- the HTTP client's
+	if status < 200 or own then
 		return down(txn)
 	end
 	if status ~= 200 then
