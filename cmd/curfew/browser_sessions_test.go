@@ -310,6 +310,7 @@ func TestNoScript(t *testing.T) {
 	b := newProfile(t).open(t, s.base, desktop)
 	b.NoScript()
 	b.Go("/signin")
+	b.Do(chromedp.WaitNotVisible(chromedp.CSS(".fine"))) // that somebody will be asked, for which it takes a script
 	b.Do(chromedp.SendKeys(chromedp.CSS("#username"), "amara"), chromedp.SendKeys(chromedp.CSS("#password"), password+"\r"))
 	b.Do(chromedp.WaitVisible(chromedp.CSS("#rows")))
 	b.Do(chromedp.Click(chromedp.CSS("#configure")), chromedp.WaitVisible(chromedp.CSS("#seconds")))
