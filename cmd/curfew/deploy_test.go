@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -68,13 +69,23 @@ func installed(t *testing.T, unit string) string {
 	return filepath.Join(dir, filepath.Base(unit))
 }
 
-// TestDeployedFlags parses each command line and each variable in docs/deploy, the commands of its README too.
-func TestDeployedFlags(t *testing.T) {
+var (
+	// shellLine is what a page shows of a terminal, or a unit starts.
+	shellLine = regexp.MustCompile(`(?m)^(?: {4}|ExecStart=).*$`)
+	// shownCommand is a command of ours in it, up to what the shell makes of its output.
+	shownCommand = regexp.MustCompile(`(?:^ +|^ExecStart=|\$ |\(|sudo |; |[|] |\w=\S+ )(?:docker exec (?:-it )?curfew |docker run --rm .* |go run )?[./\w]*\bcurfew ([^|>#)]+)`)
+	substituted  = regexp.MustCompile(`"\$\(.*\)"`)
+	shellWord    = regexp.MustCompile(`'[^']*'|"[^"]*"|\S+`)
+	variable     = regexp.MustCompile(`\bCURFEW_[A-Z_]+\b`)
+)
+
+// TestShownCommands parses each command line of ours in the pages and the units, and looks for each variable.
+func TestShownCommands(t *testing.T) {
 	parser, err := newParser(streams{os.Stdin, os.Stdout, os.Stderr}, func(int) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := map[string]bool{}
+	known := map[string]bool{"CURFEW_KEY": true} // it has no flag
 	for _, leaf := range parser.Model.Leaves(true) {
 		for _, f := range leaf.Flags {
 			for _, name := range f.Envs {
@@ -82,33 +93,52 @@ func TestDeployedFlags(t *testing.T) {
 			}
 		}
 	}
-	files, err := filepath.Glob(deployFolder + "/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := regexp.MustCompile(`(?m)^(?:ExecStart=/usr/local/bin/| +(?:old\$ )?(?:sudo )?| +docker exec (?:-it )?curfew /)curfew ([^|>#\n]+)`)
-	variable := regexp.MustCompile(`\bCURFEW_[A-Z_]+\b`)
 	commands := 0
-	for _, file := range files {
+	for _, file := range shownFiles(t) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range variable.FindAllString(string(text), -1) {
 			if !known[name] {
-				t.Errorf("%s: %s is no variable", filepath.Base(file), name)
+				t.Errorf("%s: %s is no variable", file, name)
 			}
 		}
-		for _, m := range command.FindAllStringSubmatch(string(text), -1) {
+		for _, line := range shellLine.FindAllString(string(text), -1) {
+			m := shownCommand.FindStringSubmatch(substituted.ReplaceAllString(line, "1"))
+			if m == nil {
+				continue
+			}
 			commands++
-			if _, err := parser.Parse(strings.Fields(m[1])); err != nil {
-				t.Errorf("%s: curfew %s: %v", filepath.Base(file), m[1], err)
+			args := shellWord.FindAllString(m[1], -1)
+			for i := range args {
+				args[i] = strings.Trim(args[i], `'"`)
+			}
+			if slices.Contains(args, "--key-file") { // with a server, which the line before exports
+				args = append(args, "--server", "https://curfew.example.com")
+			}
+			if _, err := parser.Parse(args); err != nil {
+				t.Errorf("%s: curfew %s: %v", file, m[1], err)
 			}
 		}
 	}
-	if commands < 5 {
+	if commands < 40 {
 		t.Errorf("%d commands found: this test looks in the wrong place", commands)
 	}
+}
+
+// shownFiles are those that tell people what to type, and the units.
+func shownFiles(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "../../docs/recipes/*.md", deployFolder + "/*"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(found), err)
+		}
+		files = append(files, found...)
+	}
+	return files
 }
 
 // TestSecretsAreInFiles looks for a password, a session's token and a private key in what everybody may see of the processes that know
