@@ -2,6 +2,7 @@
 package docs
 
 import (
+	"fmt"
 	"go/ast"
 	"go/format"
 	"go/parser"
@@ -97,6 +98,41 @@ func TestMapsAreWhole(t *testing.T) {
 			if folder != "bench" && folder != "internal" && !regexp.MustCompile(`\b`+folder+`\b`).MatchString(text) {
 				t.Errorf("%s does not name the folder %s", page, folder)
 			}
+		}
+	}
+}
+
+var numbered = regexp.MustCompile(`^(\d{4})-.*\.md$`)
+
+// TestDecisionsAreListed wants each decision in the list of them, under the title that it has, and no number left out or given twice.
+func TestDecisionsAreListed(t *testing.T) {
+	const folder = "docs/decisions"
+	list, next := read(t, filepath.Join(root, folder, "README.md")), 1
+	for _, name := range find(t, ".md") {
+		m := numbered.FindStringSubmatch(filepath.Base(name))
+		if m == nil || !strings.HasSuffix(filepath.ToSlash(filepath.Dir(name)), folder) {
+			continue
+		}
+		if m[1] != fmt.Sprintf("%04d", next) {
+			t.Errorf("%s is not number %d", m[0], next)
+		}
+		next++
+		head, _, _ := strings.Cut(read(t, name), "\n")
+		number, title, _ := strings.Cut(strings.TrimPrefix(head, "# "), ". ")
+		if row := fmt.Sprintf("| %s | [%s](%s) |", number, title, m[0]); !strings.Contains(list, row) {
+			t.Errorf("%s/README.md has no row %s", folder, row)
+		}
+	}
+}
+
+var direct = regexp.MustCompile(`(?m)^\t(\S+) v\S+$`)
+
+// TestModulesHaveReasons wants each module that go.mod names for us, and not for others, in the list of what they are for.
+func TestModulesHaveReasons(t *testing.T) {
+	reasons := strings.ReplaceAll(read(t, filepath.Join(root, "CONTRIBUTING.md")), "`…/", "`go.opentelemetry.io/")
+	for _, m := range direct.FindAllStringSubmatch(read(t, filepath.Join(root, "go.mod")), -1) {
+		if !strings.Contains(reasons, "`"+m[1]+"`") {
+			t.Errorf("CONTRIBUTING.md does not say what %s is for", m[1])
 		}
 	}
 }
