@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -108,8 +107,11 @@ func (c endCmd) confirm(ctx context.Context, std streams, api *httpapi.Client) e
 	if err != nil || r.Count < 2 {
 		return err
 	}
-	fmt.Fprintf(std.err, "This ends %s, of %s. Go on? [y/N] ", plural(r.Count, "session"), owners(r))
-	answer, _ := bufio.NewReader(std.in).ReadString('\n')
+	question := fmt.Sprintf("This ends %s, of %s. Go on? [y/N] ", plural(r.Count, "session"), owners(r))
+	answer, err := askLine(ctx, std.err, std.in, question)
+	if err != nil {
+		return err
+	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
 		return nil

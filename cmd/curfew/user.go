@@ -65,7 +65,7 @@ func (c userAddCmd) Run(ctx context.Context, std streams) error {
 	if err := fields.Check(); err != nil {
 		return err
 	}
-	password, err := c.read(std)
+	password, err := c.read(ctx, std)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (c userAddCmd) Run(ctx context.Context, std streams) error {
 const maxPassword = 4096
 
 // read returns the password from standard input or, asked for twice, from the terminal.
-func (p passwordFlag) read(std streams) (string, error) {
+func (p passwordFlag) read(ctx context.Context, std streams) (string, error) {
 	if p.PasswordStdin {
 		line, err := bufio.NewReader(io.LimitReader(std.in, maxPassword)).ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -96,22 +96,15 @@ func (p passwordFlag) read(std streams) (string, error) {
 	if !ok || !term.IsTerminal(int(tty.Fd())) {
 		return "", usage("there is no terminal to ask for the password; give --password-stdin")
 	}
-	first, err := ask(std.err, tty, "Password: ")
+	first, err := askSecret(ctx, std.err, tty, "Password: ")
 	if err != nil {
 		return "", err
 	}
-	second, err := ask(std.err, tty, "Once more: ")
+	second, err := askSecret(ctx, std.err, tty, "Once more: ")
 	if err == nil && first != second {
 		err = &curfew.Error{Code: curfew.CodeInvalid, Message: "the passwords differ"}
 	}
 	return first, err
-}
-
-func ask(w io.Writer, tty *os.File, prompt string) (string, error) {
-	fmt.Fprint(w, prompt)
-	b, err := term.ReadPassword(int(tty.Fd()))
-	fmt.Fprintln(w)
-	return string(b), err
 }
 
 type userListCmd struct {
@@ -177,7 +170,7 @@ type userPasswordCmd struct {
 
 // Run sets a password.
 func (c userPasswordCmd) Run(ctx context.Context, std streams) error {
-	password, err := c.read(std)
+	password, err := c.read(ctx, std)
 	if err != nil {
 		return err
 	}
