@@ -4,14 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/pressly/goose/v3"
 
 	"github.com/curfewhq/curfew"
 )
@@ -200,15 +197,11 @@ func Former(t *testing.T, dir string, schema int64, statements ...string) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	files, err := fs.Sub(migrations, "migration")
+	m, err := migrator(db)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.UpTo(t.Context(), schema); err != nil {
+	if _, err := m.UpTo(t.Context(), schema); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range statements {

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pressly/goose/v3"
 	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 	sqlitelib "modernc.org/sqlite/lib"
@@ -182,17 +181,4 @@ func checkEmpty(ctx context.Context, db *sql.DB) error {
 		return errors.New("is another program's")
 	}
 	return nil
-}
-
-// newestMigration is the number of the last migration that this program has.
-func newestMigration() int64 {
-	names, err := fs.Glob(migrations, "migration/*.sql")
-	if err != nil || len(names) == 0 {
-		panic("sqlite: no migrations embedded")
-	}
-	n, err := goose.NumericComponent(names[len(names)-1])
-	if err != nil {
-		panic(err)
-	}
-	return n
 }

@@ -4,18 +4,14 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver
 
 	"github.com/curfewhq/curfew"
@@ -45,9 +41,6 @@ const (
 	lockName    = "curfew.lock"
 	witnessName = "curfew.witness"
 )
-
-//go:embed migration/*.sql
-var migrations embed.FS
 
 // Options configure a DB. The zero Options mean the defaults.
 type Options struct {
@@ -179,15 +172,11 @@ func dsn(path, mode string, pragmas ...string) string {
 
 // prepare brings the schema up to date, and makes sure that a commit is on the disk when it returns.
 func prepare(ctx context.Context, db *sql.DB) error {
-	dir, err := fs.Sub(migrations, "migration")
+	m, err := migrator(db)
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithSlog(slog.New(slog.DiscardHandler)))
-	if err != nil {
-		return err
-	}
-	if _, err := p.Up(ctx); err != nil {
+	if _, err := m.Up(ctx); err != nil {
 		return err
 	}
 	// Whatever the version says, what every query needs must be there.
