@@ -86,7 +86,7 @@ func TestPrivateFiles(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range []string{fifo, dir, os.DevNull} {
+	for file, want := range map[string]string{fifo: "is no file", os.DevNull: "is no file", dir: "is a folder"} {
 		failed := make(chan error, 1)
 		go func() {
 			_, err := readPrivate(file)
@@ -94,7 +94,7 @@ func TestPrivateFiles(t *testing.T) {
 		}()
 		select {
 		case err := <-failed:
-			if err == nil || !strings.Contains(err.Error(), "is no file") {
+			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v", file, err)
 			}
 		case <-time.After(10 * time.Second):
