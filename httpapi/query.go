@@ -13,7 +13,7 @@ import (
 )
 
 // errQuery is a query of which net/url would leave out a part without a word.
-var errQuery = &statusError{http.StatusBadRequest, "what follows the ? in the address can't be read: % is written as %25 there, and ; as %3B"}
+var errQuery = &curfew.Error{Code: curfew.CodeInvalid, Message: "what follows the ? in the address can't be read: % is written as %25 there, and ; as %3B"}
 
 // checkQuery refuses a query that would be read as less than it says, so that no slip in a filter lists everybody: one that can't be
 // read, and a parameter that is there twice, of which the first alone would count.
