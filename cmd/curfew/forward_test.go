@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
-	pathpkg "path"
 	"slices"
 	"strings"
 	"testing"
@@ -258,21 +257,14 @@ func (d *frontDoor) raw(t *testing.T, uri, host, cookie, probe string, header ..
 	return answered{resp, string(text)}
 }
 
-// couldBe reports whether an app that is as kind as any could take an address for a path or for something below it: it
-// decodes twice, knows no case, takes a backslash for a slash, and drops parameters.
+// couldBe reports whether some program could take an address for a path or for something below it.
 func couldBe(uri, path string) bool {
-	p, _, _ := strings.Cut(uri, "?")
-	for range 2 {
-		if decoded, err := url.PathUnescape(p); err == nil {
-			p = decoded
+	for _, read := range readings(uri) {
+		if isBelow(read, path) {
+			return true
 		}
 	}
-	segments := strings.Split(strings.ReplaceAll(p, `\`, "/"), "/")
-	for i, s := range segments {
-		segments[i], _, _ = strings.Cut(strings.TrimRight(s, "\x00 ."), ";")
-	}
-	p = strings.ToLower(pathpkg.Clean(strings.Join(segments, "/")))
-	return p == path || strings.HasPrefix(p, path+"/")
+	return false
 }
 
 // testDown has Curfew refuse connections, fall silent, panic, and not know. The app gets nothing meanwhile, and afterwards
