@@ -106,8 +106,8 @@ func (f *fenced) compareAll(at time.Duration) {
 		want, _ := f.want.Find(f.Context(), &r.Hash, "")
 		byHash, err1 := f.db.Find(f.Context(), &r.Hash, "")
 		byID, err2 := f.db.Find(f.Context(), nil, r.Session.ID)
-		if got, want := fmt.Sprint(text(byHash), text(byID), err1, err2), fmt.Sprint(text(want), text(want), nil, nil); got != want {
-			f.Fatalf("at %v %s is\n%s, want\n%s", at, r.Session.ID, got, want)
+		if err1 != nil || err2 != nil || !same(byHash, want) || !same(byID, want) {
+			f.Fatalf("at %v %s is\n%s, %v\n%s, %v, want\n%s", at, r.Session.ID, text(byHash), err1, text(byID), err2, text(want))
 		}
 	}
 	q := curfew.Query{Now: storetest.T0.Add(at), Sort: curfew.SortStarted, Limit: curfew.MaxPage}
@@ -115,6 +115,12 @@ func (f *fenced) compareAll(at time.Duration) {
 	if got != want {
 		f.Fatalf("at %v live are %s, want %s", at, got, want)
 	}
+}
+
+// same is whether their texts are, which costs much more to ask.
+func same(a, b curfew.Record) bool {
+	equal := a.Session == b.Session && (a.Ending == nil) == (b.Ending == nil) && (a.Ending == nil || *a.Ending == *b.Ending)
+	return equal || text(a) == text(b)
 }
 
 // text is a record with the ending that its pointer leads to.
