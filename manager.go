@@ -27,21 +27,24 @@ type Options struct {
 	Now func() time.Time
 	// Logger gets what an operator should know. Nil means slog.Default().
 	Logger *slog.Logger
-	// CacheSize is how many sessions are kept in memory at most; 0 means 100,000.
+	// CacheSize is how many sessions are kept in memory at most, at about 300 bytes each; 0 means 100,000.
 	CacheSize int
 }
 
-// Start is what a new session is made of.
+// Start is what a new session is made of. Its user's ID and its lifetime are required.
 type Start struct {
 	User       User
 	Credential Credential
 	Client     Client
-	Lifetime   time.Duration // of the user's account
-	Grace      time.Duration // DefaultGrace where a Logout dialog can be shown, else 0
+	Lifetime   time.Duration // of the user's account, see CheckLifetime
+	Grace      time.Duration // DefaultGrace where a Logout dialog can be shown, else 0; whole milliseconds
 }
 
 // Manager holds all rules about sessions. Its methods may be called from many goroutines. Errors have a Code; when
 // the store can't be reached it is CodeUnavailable, and no access may be given.
+//
+// What has begun to change sessions goes on when its context ends, for ten seconds at most, so that a client that hangs up
+// leaves nothing half done. The context's values go with it: by OriginFrom the audit log knows where a change came from.
 type Manager struct {
 	store  Store
 	policy Policy
@@ -66,7 +69,8 @@ type Manager struct {
 // store and the cache know can't part ways.
 const storeTimeout = 10 * time.Second
 
-// New returns a manager of the sessions in the store. Close it to write what is still in memory.
+// New returns a manager of the sessions in the store. Close it before the store, to write what is still in memory. The
+// context is for New alone. The error has CodeInvalid for a policy that can't be followed.
 func New(ctx context.Context, store Store, opt Options) (*Manager, error) {
 	policy := opt.Policy.withDefaults()
 	if err := policy.check(); err != nil {
@@ -98,7 +102,8 @@ func New(ctx context.Context, store Store, opt Options) (*Manager, error) {
 	return m, nil
 }
 
-// Close writes activity that is still in memory and stops the background work. Watchers' channels are closed.
+// Close writes activity that is still in memory and stops the background work. Watchers' channels are closed. It is for
+// when no more requests come, after http.Server.Shutdown: what is active later is not written. Close does no harm twice.
 func (m *Manager) Close() error {
 	m.stop()
 	m.done.Wait()
@@ -118,9 +123,10 @@ func (m *Manager) Now() time.Time { return m.clock.Now() }
 func (m *Manager) Policy() Policy { return m.policy }
 
 // Start makes a session. It is durable before Start returns. At the cap of Policy.MaxSessions the oldest sessions of
-// the user end in the same step, or the error has CodeConflict.
+// the user end in the same step, or the error has CodeConflict. It has CodeInvalid, with the field, if no session can be
+// made of st.
 func (m *Manager) Start(ctx context.Context, st Start) (Session, Token, error) {
-	if err := CheckLifetime(st.Lifetime); err != nil {
+	if err := st.check(); err != nil {
 		return Session{}, Token{}, err
 	}
 	ctx, cancel := change(ctx)
@@ -221,7 +227,9 @@ func (m *Manager) writeNow(ctx context.Context, t Touch) (s Session, err error) 
 }
 
 // End ends a session and returns its entry in the history. Ending an ended session changes nothing and returns the
-// entry it has. ReasonTerminated from within the session itself is ErrOwnSession.
+// entry it has. ReasonTerminated from within the session itself, which e.By.Session is then, is ErrOwnSession; who signs out
+// ends it with ReasonSignedOut. The error is ErrNoSession for an ID that no session has, and has CodeInvalid if e gives no
+// reason.
 func (m *Manager) End(ctx context.Context, id SessionID, e Ending) (Ended, error) {
 	if e.Reason == ReasonTerminated && e.By.Session == id {
 		return Ended{}, ErrOwnSession
@@ -245,8 +253,11 @@ func (m *Manager) End(ctx context.Context, id SessionID, e Ending) (Ended, error
 }
 
 // EndAll ends all selected sessions, or none if there is an error, and returns how many. A session from within which
-// they are terminated is left out.
+// they are terminated, as e.By.Session says, is left out. The error has CodeInvalid if e gives no reason.
 func (m *Manager) EndAll(ctx context.Context, sel Selection, e Ending) (int, error) {
+	if e.Reason == "" {
+		return 0, &Error{Code: CodeInvalid, Field: "reason", Message: "must say why the sessions end"}
+	}
 	if e.Reason == ReasonTerminated && e.By.Session != "" {
 		if sel.Except != "" && sel.Except != e.By.Session {
 			return 0, &Error{Code: CodeInvalid, Field: "except", Message: "can only be your own session"}
@@ -366,7 +377,8 @@ func (c Change) Apply(s *Session) {
 	}
 }
 
-// List returns a page of live sessions.
+// List returns a page of live sessions. A cursor must come from a page of the same query: any other leads to a page, but nobody
+// knows where it begins.
 func (m *Manager) List(ctx context.Context, q Query) (Page, error) {
 	q.Now, q.Limit = m.clock.Now(), PageSize(q.Limit)
 	if err := m.settle(ctx, q.Now); err != nil {
@@ -420,7 +432,8 @@ func (m *Manager) History(ctx context.Context, q HistoryQuery) (HistoryPage, err
 	return page, nil
 }
 
-// Watch returns events until ctx ends or the manager is closed; then the channel is closed.
+// Watch returns events from now on until ctx ends or the manager is closed; then the channel is closed. A session whose time
+// is over is told of within a second or so, but refused before that. Who reads slowly holds up nobody: see Event.
 func (m *Manager) Watch(ctx context.Context) <-chan Event { return m.hub.watch(ctx) }
 
 // change is the context of a change to the store.

@@ -40,8 +40,8 @@ func (m *Manager) Authenticate(next http.Handler) http.Handler {
 }
 
 // Require lets through whoever has a session, and refuses all others. It must be inside Authenticate. Who asks for a page is
-// led to the sign-in page, with the path that was asked for in the parameter next: lead back there only after making sure that it is a
-// path on your own site. Anything else gets 401, and 503 if nobody knows, with a problem document (RFC 9457).
+// led to the sign-in page, a path without a query, with the path that was asked for in the parameter next: lead back there only after
+// making sure that it is a path on your own site. Anything else gets 401, and 503 if nobody knows, with a problem document (RFC 9457).
 func Require(signIn string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, err := FromContext(r.Context())

@@ -48,6 +48,17 @@ func CheckLifetime(d time.Duration) error {
 	return nil
 }
 
+// check returns an error with CodeInvalid if no session can be made so. One without a user's ID nobody could select.
+func (st Start) check() error {
+	switch {
+	case st.User.ID == "":
+		return &Error{Code: CodeInvalid, Field: "user", Message: "must have an ID"}
+	case st.Grace < 0 || st.Grace%time.Millisecond != 0:
+		return &Error{Code: CodeInvalid, Field: "grace", Message: "must be whole milliseconds, and not negative"}
+	}
+	return CheckLifetime(st.Lifetime)
+}
+
 func (p Policy) withDefaults() Policy {
 	if p.MaxAge == 0 {
 		p.MaxAge = DefaultMaxAge

@@ -8,7 +8,7 @@ type UserID string
 // SessionID names a session in lists, logs and requests. It is public: knowing it gives no access.
 type SessionID string
 
-// Credential says how somebody signed in.
+// Credential says how somebody signed in: CredentialPassword, or a word of yours for another way.
 type Credential string
 
 // CredentialPassword is a sign-in with user name and password.
@@ -22,9 +22,9 @@ type User struct {
 	FullName string // may be empty
 }
 
-// Client says where a session was started from.
+// Client says where a session was started from. Both are for people to read: nothing is decided by them.
 type Client struct {
-	Origin string // network address, without a port
+	Origin string // network address, without a port, as in OriginOf
 	Device string // in words, such as "Chrome 156 on macOS"
 }
 
@@ -93,7 +93,7 @@ func (s Session) Due(now time.Time) (Ending, bool) {
 	return Ending{Reason: reason, At: end}, true
 }
 
-// Reason says why a session ended.
+// Reason says why a session ended: one of Reasons, or a word of yours.
 type Reason string
 
 // The reasons for which a session ends.

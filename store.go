@@ -125,9 +125,9 @@ func (sel Selection) Selects(s Session, now time.Time) bool {
 // Sort is an order of live sessions. Ties are broken in a way of the store's own, the same for as long as they stand.
 type Sort string
 
-// The orders there are.
+// The orders there are. Each begins with the earliest, or the first in the alphabet, unless Query.Desc is set.
 const (
-	SortActivity Sort = "activity" // LastActive, the default
+	SortActivity Sort = "activity" // LastActive; so is any other Sort
 	SortStarted  Sort = "started"  // CreatedAt
 	SortUser     Sort = "user"     // user name, without regard to case
 	SortOrigin   Sort = "origin"
@@ -157,10 +157,10 @@ type Query struct {
 	User   UserID    // only this user's
 	Except SessionID // all but this one
 	Search string    // see Session.Matches
-	Sort   Sort
-	Desc   bool
-	Limit  int
-	Cursor Cursor // where the page starts; zero for the first
+	Sort   Sort      // "" is SortActivity
+	Desc   bool      // the other way round
+	Limit  int       // of entries, see PageSize
+	Cursor Cursor    // where the page starts, as a Page says; zero for the first
 }
 
 // Cursor is a place between two entries: a page starts after it or, going Back, ends before it. Its strings are
