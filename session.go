@@ -121,7 +121,7 @@ type Actor struct {
 	User    UserID
 	Name    string    // shown to people; for the command line it says so
 	Session SessionID // the session it was done in, if any
-	Key     string    // ID of the API key it was done with, if any; for the audit log, history does not keep it
+	Key     string    // ID of the API key it was done with, if any
 }
 
 // Ending is how and when a session ended.

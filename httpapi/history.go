@@ -236,7 +236,7 @@ func newCSV(w io.Writer) format {
 
 var csvHead = []string{
 	"ended_at", "reason", "ended_by", "id", "user_id", "username", "full_name", "credential", "origin", "device",
-	"created_at", "last_active_at", "lifetime_seconds",
+	"created_at", "last_active_at", "lifetime_seconds", "ended_by_key",
 }
 
 func (csvFormat) mediaType() string { return csvType + "; charset=utf-8; header=present" }
@@ -246,7 +246,7 @@ func (c csvFormat) begin() error    { return c.Write(csvHead) }
 func (c csvFormat) write(s Session) error {
 	row := []string{
 		csvTime(s.EndedAt), string(s.Reason), s.EndedBy, string(s.ID), string(s.UserID), s.Username, s.FullName,
-		string(s.Credential), s.Origin, s.Device, csvTime(s.CreatedAt), csvTime(s.LastActiveAt), strconv.FormatInt(s.LifetimeSeconds, 10),
+		string(s.Credential), s.Origin, s.Device, csvTime(s.CreatedAt), csvTime(s.LastActiveAt), strconv.FormatInt(s.LifetimeSeconds, 10), s.EndedByKey,
 	}
 	for i := range row {
 		row[i] = harmless(row[i])

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"bytes"
+	"encoding/csv"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -450,6 +451,30 @@ func TestOneRepeatPerKey(t *testing.T) {
 					t.Errorf("%d: %d %s", i, w.Code, w.Body)
 				}
 			}
+		}
+	})
+}
+
+// TestEndedByKey ends one session by an API key, and another in a session: history tells them apart.
+func TestEndedByKey(t *testing.T) {
+	run(t, func(k *kit) {
+		amara, arslan := k.user("amara", account.Admin), k.user("arslan", account.User)
+		_, token := k.signIn("amara")
+		key, secret := k.key(amara, "nightly", account.Admin)
+		byHand, byScript := k.start(arslan, curfew.Client{}), k.start(arslan, curfew.Client{})
+		k.call("DELETE", "/api/v1/sessions/"+string(byHand.ID), "", token)
+		k.do(byKey("DELETE", "/api/v1/sessions/"+string(byScript.ID), "", "Bearer "+secret))
+		for id, want := range map[curfew.SessionID]string{byHand.ID: "amara -", byScript.ID: "amara (key nightly) " + string(key.ID)} {
+			if _, got := k.call("GET", "/api/v1/sessions/"+string(id), "", token); fields(got, "ended_by", "ended_by_key") != want {
+				t.Errorf("%s; want %s", got, want)
+			}
+		}
+		rows, err := csv.NewReader(k.do(request("GET", "/api/v1/history?format=csv", "", token)).Body).ReadAll()
+		if err != nil || len(rows) != 3 {
+			t.Fatalf("%v, %v", rows, err)
+		}
+		if last := len(rows[0]) - 1; rows[0][last] != "ended_by_key" || rows[1][last]+rows[2][last] != string(key.ID) {
+			t.Errorf("%v", rows)
 		}
 	})
 }

@@ -46,6 +46,7 @@ type Session struct {
 	ServerTime      Time              `json:"server_time" doc:"By which all this is so."`
 	Reason          curfew.Reason     `json:"reason,omitempty" enum:"signed-out,idle,expired,terminated,password-changed,role-changed,account-disabled,account-deleted,replaced,restored" doc:"Why it ended. This and the rest only once it has."`
 	EndedBy         string            `json:"ended_by,omitempty" doc:"The name of who ended it. Absent where it was Curfew itself."`
+	EndedByKey      string            `json:"ended_by_key,omitempty" doc:"ID of the API key with which it was ended, if it was."`
 	EndedAt         Time              `json:"ended_at,omitzero" doc:"When it ended."`
 }
 
@@ -73,7 +74,8 @@ func newSession(s curfew.Session, ending *curfew.Ending, now time.Time) Session 
 		ending = &due // its time has passed
 	}
 	if ending != nil {
-		doc.State, doc.Reason, doc.EndedBy, doc.EndedAt = curfew.StateEnded, ending.Reason, ending.By.Name, at(ending.At)
+		doc.State, doc.Reason, doc.EndedAt = curfew.StateEnded, ending.Reason, at(ending.At)
+		doc.EndedBy, doc.EndedByKey = ending.By.Name, ending.By.Key
 	}
 	return doc
 }

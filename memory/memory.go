@@ -180,7 +180,7 @@ func (s *Sessions) candidates(sel curfew.Selection) iter.Seq[*curfew.Record] {
 
 // end moves a session to history, and reports whether its own time was not over.
 func (s *Sessions) end(now time.Time, r *curfew.Record, e curfew.Ending) bool {
-	e.At, e.By.Key = now, ""
+	e.At = now
 	own, due := r.Session.Due(now)
 	if due {
 		e = own

@@ -51,14 +51,14 @@ func (fs fences) args() []any {
 
 // loadFences finds those that the last process has not finished.
 func (t *tx) loadFences() error {
-	rows, err := t.query("SELECT id, upto, but, reason, by_user, by_name, by_session, at, copied_person, copied_seq FROM fence ORDER BY id")
+	rows, err := t.query("SELECT id, upto, but, reason, by_user, by_name, by_session, by_key, at, copied_person, copied_seq FROM fence ORDER BY id")
 	if err != nil {
 		return err
 	}
 	all, err := scanAll(rows, func(s scanner) (f fence, err error) {
 		var at int64
 		e := &f.ending
-		err = s.Scan(&f.id, &f.upto, &f.but, &e.Reason, &e.By.User, &e.By.Name, &e.By.Session, &at, &f.copied.person, &f.copied.seq)
+		err = s.Scan(&f.id, &f.upto, &f.but, &e.Reason, &e.By.User, &e.By.Name, &e.By.Session, &e.By.Key, &at, &f.copied.person, &f.copied.seq)
 		e.At = fromMilli(at)
 		return f, err
 	})
@@ -77,8 +77,8 @@ func (t *tx) setFences(fs fences) {
 // fence ends all live sessions but one, which is live itself, as e says.
 func (t *tx) fence(but curfew.SessionID, e curfew.Ending) error {
 	f := fence{upto: t.lastSeq, but: but, ending: e}
-	res, err := t.exec("INSERT INTO fence (upto, but, reason, by_user, by_name, by_session, at) VALUES (?,?,?,?,?,?,?)",
-		f.upto, string(f.but), string(e.Reason), string(e.By.User), e.By.Name, string(e.By.Session), milli(e.At))
+	res, err := t.exec("INSERT INTO fence (upto, but, reason, by_user, by_name, by_session, by_key, at) VALUES (?,?,?,?,?,?,?,?)",
+		f.upto, string(f.but), string(e.Reason), string(e.By.User), e.By.Name, string(e.By.Session), e.By.Key, milli(e.At))
 	if err != nil {
 		return err
 	}

@@ -365,7 +365,7 @@ func pastQuery(ctx context.Context, view *sql.Tx, q curfew.HistoryQuery, rare in
 	if at, no, ok := pastPlace(q.Cursor); ok {
 		c.add("("+ended+", no) "+o.sign()+" (?, ?)", at, no)
 	}
-	return "SELECT no, " + kept + ", reason, by_user, by_name, by_session, ended_at FROM history" + c.where() + o.by(ended, "no"), c.args(), nil
+	return "SELECT no, " + kept + ", reason, by_user, by_name, by_session, by_key, ended_at FROM history" + c.where() + o.by(ended, "no"), c.args(), nil
 }
 
 // pastPlace is where a cursor stands in history. For a stranger's invention, as for none, it reports false.

@@ -26,7 +26,7 @@ type scanner interface{ Scan(dest ...any) error }
 func scanEnded(row scanner, first ...any) (curfew.Record, curfew.Ending, error) {
 	var e curfew.Ending
 	var at int64
-	r, err := scanKept(row, first, &e.Reason, &e.By.User, &e.By.Name, &e.By.Session, &at)
+	r, err := scanKept(row, first, &e.Reason, &e.By.User, &e.By.Name, &e.By.Session, &e.By.Key, &at)
 	e.At = fromMilli(at)
 	return r, e, err
 }

@@ -84,10 +84,10 @@ func isWanted(r curfew.Record, hash *curfew.TokenHash, id curfew.SessionID) bool
 type find struct{ bySeq, byHash, byID *sql.Stmt }
 
 func prepareFind(ctx context.Context, reads *sql.DB) (find, error) {
-	const live = "SELECT seq, ends_at, " + kept + ", '', '', '', '', -1 FROM session WHERE "
+	const live = "SELECT seq, ends_at, " + kept + ", '', '', '', '', '', -1 FROM session WHERE "
 	// One statement sees one state of the database: a session that is being ended is either live or in history.
 	const any = live + "indexed = 1 AND %[1]s = ?1 UNION ALL SELECT 0, 0, " + kept +
-		", reason, by_user, by_name, by_session, ended_at FROM history WHERE %[1]s = ?1"
+		", reason, by_user, by_name, by_session, by_key, ended_at FROM history WHERE %[1]s = ?1"
 	var f find
 	var err1, err2, err3 error
 	f.bySeq, err1 = reads.PrepareContext(ctx, live+"seq = ?")
@@ -387,13 +387,13 @@ func (t *tx) inPieces(rows []liveRow, f func(piece []liveRow) error) error {
 
 func (t *tx) recordPiece(rows []liveRow, e curfew.Ending, by any) error {
 	// Whoever ends sessions undoes all if a statement fails, which needs nothing then to be undone by itself.
-	_, err := t.exec("INSERT OR FAIL INTO history ("+kept+", person_no, device_no, reason, by_user, by_name, by_session, by_no, ended_at) SELECT "+
+	_, err := t.exec("INSERT OR FAIL INTO history ("+kept+", person_no, device_no, reason, by_user, by_name, by_session, by_key, by_no, ended_at) SELECT "+
 		kept+", person_no, device_no, "+
 		"CASE WHEN ends_at > ?1 THEN ?2 WHEN ends_at = expires_at THEN ?3 ELSE ?4 END, "+
-		"iif(ends_at > ?1, ?5, ''), iif(ends_at > ?1, ?6, ''), iif(ends_at > ?1, ?7, ''), iif(ends_at > ?1, ?8, NULL), min(ends_at, ?1) FROM session "+
-		"WHERE seq IN (SELECT value FROM json_each(?9))",
+		"iif(ends_at > ?1, ?5, ''), iif(ends_at > ?1, ?6, ''), iif(ends_at > ?1, ?7, ''), iif(ends_at > ?1, ?8, ''), iif(ends_at > ?1, ?9, NULL), min(ends_at, ?1) FROM session "+
+		"WHERE seq IN (SELECT value FROM json_each(?10))",
 		milli(e.At), string(e.Reason), string(curfew.ReasonExpired), string(curfew.ReasonIdle),
-		string(e.By.User), e.By.Name, string(e.By.Session), by, seqs(rows))
+		string(e.By.User), e.By.Name, string(e.By.Session), e.By.Key, by, seqs(rows))
 	if err != nil {
 		return err
 	}

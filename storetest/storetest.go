@@ -88,7 +88,8 @@ func insertMany(t *testing.T, s curfew.Store, n int) []curfew.SessionID {
 	return all
 }
 
-var terminated = curfew.Ending{Reason: curfew.ReasonTerminated, By: curfew.Actor{User: "id-amara", Name: "amara", Session: "s-amara"}}
+// terminated is an ending with all that an actor may have, to see that all of it is kept.
+var terminated = curfew.Ending{Reason: curfew.ReasonTerminated, By: curfew.Actor{User: "id-amara", Name: "amara", Session: "s-amara", Key: "k1"}}
 
 func insert(t *testing.T, s curfew.Store, records ...curfew.Record) {
 	t.Helper()
@@ -311,9 +312,7 @@ func testEnd(t *testing.T, s curfew.Store) {
 	r := Record("a", "amara", 0)
 	insert(t, s, r, Record("b", "amara", 0))
 	one := curfew.Selection{IDs: []curfew.SessionID{"a"}}
-	byKey := terminated
-	byKey.By.Key = "k1" // is not for the history
-	n, ended, err := s.End(t.Context(), T0.Add(time.Second), one, byKey)
+	n, ended, err := s.End(t.Context(), T0.Add(time.Second), one, terminated)
 	if err != nil || n != 1 {
 		t.Fatalf("End = %d, %v; want 1", n, err)
 	}
