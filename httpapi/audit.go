@@ -106,10 +106,11 @@ const auditFlush = 256
 
 // exportAudit writes all records after a number, with their hashes. As with history, an answer that can't be finished is broken off.
 func (a *api) exportAudit(w http.ResponseWriter, c *call, after int64) error {
-	if err := a.streams.enter(c.name); err != nil {
+	leave, err := a.streams.enter(c.caller)
+	if err != nil {
 		return err
 	}
-	defer a.streams.leave(c.name)
+	defer leave()
 	next, stop := iter.Pull2(a.Audit.Lines(c.Context(), after+1))
 	defer stop()
 	line, err, more := next()
@@ -175,10 +176,11 @@ func (a *api) verifyAudit(c *call, q AuditMarks, _ none) (AuditCheck, error) {
 			return AuditCheck{}, &curfew.Error{Code: curfew.CodeInvalid, Field: "mark", Message: "must be a number, a colon and a hash of 64 hexadecimal digits"}
 		}
 	}
-	if err := a.streams.enter(c.name); err != nil {
+	leave, err := a.streams.enter(c.caller)
+	if err != nil {
 		return AuditCheck{}, err
 	}
-	defer a.streams.leave(c.name)
+	defer leave()
 	http.NewResponseController(c.w).SetWriteDeadline(time.Time{}) // not every writer has one
 	first, last, err := a.Audit.Verify(c.Context(), marks...)
 	if broken, ok := errors.AsType[*audit.Broken](err); ok {

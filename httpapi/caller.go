@@ -24,6 +24,9 @@ type caller struct {
 	again func(context.Context) (caller, error)
 }
 
+// accountName is what all callers of one account are counted by.
+func (who caller) accountName() string { return "account " + string(who.account.ID) }
+
 // errSignedOut is no session where one is needed. It isn't 404: what was asked for may well be there.
 var errSignedOut = &statusError{http.StatusUnauthorized, "sign in first"}
 

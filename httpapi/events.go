@@ -16,33 +16,40 @@ const (
 	hintEvery   = time.Second      // how often, at most, a stream tells that sessions have changed
 	writeWithin = 30 * time.Second // how long a client may take to read
 	maxStreams  = 32               // of one caller: the tabs of a session, where they can't share one
+
+	maxAccountStreams = 512 // of one account, by all its sessions and keys: many people may share it, each with a page open
 )
 
-// streams counts the open streams of each caller.
+// streams counts the open streams of each caller and each account.
 type streams struct {
 	mu   sync.Mutex
 	open map[string]int
 }
 
-// enter counts one more, unless there are too many.
-func (s *streams) enter(name string) error {
+// enter counts one more of the caller, unless there are too many. It is over when leave is called.
+func (s *streams) enter(who caller) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open[name] >= maxStreams {
-		return &curfew.Error{Code: curfew.CodeLimited, Message: "too many streams at once", RetryAfter: keepAlive}
+	if s.open[who.name] >= maxStreams || who.account.ID != "" && s.open[who.accountName()] >= maxAccountStreams {
+		return nil, &curfew.Error{Code: curfew.CodeLimited, Message: "too many streams at once", RetryAfter: keepAlive}
 	}
+	s.add(1, who)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.add(-1, who)
+	}, nil
+}
+
+// add changes the caller's counts by n.
+func (s *streams) add(n int, who caller) {
 	if s.open == nil {
 		s.open = map[string]int{}
 	}
-	s.open[name]++
-	return nil
-}
-
-func (s *streams) leave(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open[name]--; s.open[name] == 0 {
-		delete(s.open, name)
+	for _, name := range []string{who.name, who.accountName()} {
+		if s.open[name] += n; s.open[name] == 0 {
+			delete(s.open, name)
+		}
 	}
 }
 
@@ -94,10 +101,11 @@ func (l *listener) message(id, event string, data any) {
 // each change and as its clock passes idle_at and ends_at; "sessions" when any session that the caller may see
 // may have changed. After the session's end the stream closes.
 func (a *api) events(w http.ResponseWriter, c *call, _ none) error {
-	if err := a.streams.enter(c.name); err != nil {
+	leave, err := a.streams.enter(c.caller)
+	if err != nil {
 		return err
 	}
-	defer a.streams.leave(c.name)
+	defer leave()
 	changes := a.Sessions.Watch(c.Context()) // before the first look, so nothing falls in between
 	if s := (&stream{listener: a.listen(w, c)}); s.begin() {
 		s.run(changes)

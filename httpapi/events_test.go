@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -238,6 +239,43 @@ func TestEventsStop(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestStreamsOfAccountsAreLimited has an account listen by more API keys than it may have streams for.
+func TestStreamsOfAccountsAreLimited(t *testing.T) {
+	run(t, func(k *kit) {
+		amara := k.user("amara", account.User)
+		k.user("arslan", account.User)
+		_, mine := k.signIn("amara")
+		_, other := k.signIn("arslan")
+		var open []*stream
+		for i := range 17 {
+			_, secret := k.key(amara, "key "+strconv.Itoa(i), account.User)
+			for range 31 {
+				if s := k.listenTo(byKey("GET", "/api/v1/sessions/events", "", "Bearer "+secret)); s.status == http.StatusOK {
+					open = append(open, s)
+					defer s.close()
+				}
+			}
+		}
+		if len(open) != 512 {
+			t.Errorf("by 17 keys %d streams at once", len(open))
+		}
+		if s := k.listen(mine); s.status != http.StatusTooManyRequests || s.Header().Get("Retry-After") != "15" {
+			t.Errorf("one too many: status %d, %v", s.status, s.Header())
+		}
+		if s := k.listen(other); s.status != http.StatusOK {
+			t.Errorf("another account's: status %d", s.status)
+		} else {
+			s.close()
+		}
+		open[0].close()
+		if s := k.listen(mine); s.status != http.StatusOK {
+			t.Errorf("after one has gone: status %d", s.status)
+		} else {
+			s.close()
+		}
+	})
 }
 
 func TestEventStreamsAreLimited(t *testing.T) {

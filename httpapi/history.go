@@ -144,10 +144,11 @@ type format interface {
 // export writes all that passes, a page of the store at a time, so that memory does not grow with it. An answer that has begun and
 // can't be finished is broken off, so that nobody takes it for whole.
 func (a *api) export(w http.ResponseWriter, c *call, s pastSieve, q curfew.HistoryQuery, f format) error {
-	if err := a.streams.enter(c.name); err != nil {
+	leave, err := a.streams.enter(c.caller)
+	if err != nil {
 		return err
 	}
-	defer a.streams.leave(c.name)
+	defer leave()
 	page, err := a.Sessions.History(c.Context(), q)
 	if err != nil {
 		return err

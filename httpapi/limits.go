@@ -33,7 +33,7 @@ func (l *limits) take(who caller, now time.Time) error {
 	if err := l.count(who.name, 1, now); err != nil || who.account.ID == "" {
 		return err
 	}
-	return l.count("account "+string(who.account.ID), accountTimes, now)
+	return l.count(who.accountName(), accountTimes, now)
 }
 
 // stranger counts a request of somebody who is not known, and returns the refusal they get.

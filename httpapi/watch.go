@@ -17,10 +17,11 @@ type watchParams struct {
 // stream goes on where another one broke off, and where more happened at once than is told one by one. Between the two nothing is
 // lost or told twice. After the end of the caller's session the stream closes.
 func (a *api) watchSessions(w http.ResponseWriter, c *call, p watchParams) error {
-	if err := a.streams.enter(c.name); err != nil {
+	leave, err := a.streams.enter(c.caller)
+	if err != nil {
 		return err
 	}
-	defer a.streams.leave(c.name)
+	defer leave()
 	a.feed.start()
 	s := &watching{listener: a.listen(w, c)}
 	s.place, s.told = a.feed.parse(p.LastEventID)
