@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/curfewhq/curfew"
@@ -67,14 +68,26 @@ func (KeySecret) MarshalText() ([]byte, error) { return []byte(hiddenKey), nil }
 func KeyOf(r *http.Request) (key string, given bool) {
 	headers := r.Header["Authorization"]
 	for _, h := range headers {
-		scheme, credentials, _ := strings.Cut(h, " ")
-		credentials = strings.TrimLeft(credentials, " ")
-		if strings.EqualFold(scheme, "Bearer") && strings.HasPrefix(credentials, keyPrefix) {
-			key, given = credentials, true
+		if token, ok := bearer(h); ok && strings.HasPrefix(token, keyPrefix) {
+			key, given = token, true
 		}
 	}
 	if len(headers) > 1 {
 		key = ""
 	}
 	return key, given
+}
+
+// GivesBearer reports whether the request gives any bearer token, ours or not.
+func GivesBearer(r *http.Request) bool {
+	return slices.ContainsFunc(r.Header["Authorization"], func(h string) bool {
+		_, ok := bearer(h)
+		return ok
+	})
+}
+
+// bearer returns the token of an Authorization header, if it is of that kind.
+func bearer(header string) (token string, ok bool) {
+	scheme, token, _ := strings.Cut(header, " ")
+	return strings.TrimLeft(token, " "), strings.EqualFold(scheme, "Bearer")
 }

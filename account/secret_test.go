@@ -109,6 +109,9 @@ func TestKeyOf(t *testing.T) {
 		"no scheme":          {[]string{good}, "", false},
 	} {
 		r := &http.Request{Header: http.Header{"Authorization": tt.headers}}
+		if bearer := strings.Contains(strings.ToLower(strings.Join(tt.headers, "")), "bearer"); account.GivesBearer(r) != bearer {
+			t.Errorf("%s: a bearer token is given: %v", name, !bearer)
+		}
 		if key, given := account.KeyOf(r); key != tt.key || given != tt.given {
 			t.Errorf("%s: %v, key %v", name, given, key == tt.key)
 		}

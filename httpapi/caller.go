@@ -74,7 +74,11 @@ func (a *api) stranger(r *http.Request) (caller, error) {
 		return a.withKey(r.Context(), key, curfew.OriginOf(r).Addr)
 	}
 	s, err := curfew.FromContext(r.Context())
-	return a.owner(r.Context(), s, err)
+	who, err := a.owner(r.Context(), s, err)
+	if err == errSignedOut && a.Accounts != nil && account.GivesBearer(r) { // beside a session it is somebody else's concern
+		err = errBadKey
+	}
+	return who, err
 }
 
 // withKey finds the caller by their API key.

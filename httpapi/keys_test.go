@@ -235,9 +235,13 @@ func TestNoKey(t *testing.T) {
 		amara := k.user("amara", account.Admin)
 		_, token := k.signIn("amara")
 		_, key := k.key(amara, "good", account.Admin)
-		for _, header := range []string{"Bearer " + token.Reveal(), "Bearer eyJ", "Basic " + key, key, "Bearer", ""} {
-			if w := k.do(byKey("GET", "/api/v1/sessions", "", header)); w.Code != 401 || w.Header().Get("WWW-Authenticate") != "Cookie" {
-				t.Errorf("%.10s: %d %v", header, w.Code, w.Header())
+		const unknown = `Bearer realm="Curfew", error="invalid_token"`
+		for header, challenge := range map[string]string{
+			"Bearer " + token.Reveal(): unknown, "Bearer eyJ": unknown, "bearer": unknown, "Basic " + key: "Cookie", key: "Cookie", "": "Cookie",
+		} {
+			w := k.do(byKey("GET", "/api/v1/sessions", "", header))
+			if w.Code != 401 || w.Header().Get("WWW-Authenticate") != challenge || strings.Contains(w.Body.String(), account.ErrKey.Message) != (challenge == unknown) {
+				t.Errorf("%.10s: %d %v %s", header, w.Code, w.Header(), w.Body)
 			}
 			r := request("GET", "/api/v1/sessions", "", token)
 			r.Header.Set("Authorization", header)
