@@ -16,10 +16,10 @@ import (
 )
 
 // Log reads the records of a store. Its methods may be called from many goroutines.
-type Log struct{ store Store }
+type Log struct{ store Reader }
 
 // NewLog returns a log of what the store keeps.
-func NewLog(store Store) *Log { return &Log{store} }
+func NewLog(store Reader) *Log { return &Log{store} }
 
 // Query asks for records, the latest first. Its fields narrow it down together.
 type Query struct {

@@ -28,9 +28,18 @@ func Complete(ctx context.Context, now time.Time, records []Record) []Record {
 //
 // All methods may be called at once from many goroutines.
 type Store interface {
+	Reader
+
 	// AppendAudit appends records, as Complete makes them, in a transaction of their own.
 	AppendAudit(ctx context.Context, now time.Time, records ...Record) error
 
+	// ForgetAudit deletes whole blocks whose last record is before the time, and returns how many records. The record of that,
+	// which says up to which place, is written in the same transaction.
+	ForgetAudit(ctx context.Context, now, before time.Time) (int, error)
+}
+
+// Reader is the part of a Store that changes nothing.
+type Reader interface {
 	// AuditBlocks returns up to most blocks in order, from the one that holds the record with the number on; or, going back,
 	// that one first and then those before it. A number that is not kept stands for the nearest that is, in the direction.
 	AuditBlocks(ctx context.Context, no int64, back bool, most int) ([]Block, error)
@@ -44,10 +53,6 @@ type Store interface {
 	// AuditSince returns the number of the first record of the first block whose last record is at a time or later, or of the
 	// record that comes next if there is none.
 	AuditSince(ctx context.Context, at time.Time) (no int64, err error)
-
-	// ForgetAudit deletes whole blocks whose last record is before the time, and returns how many records. The record of that,
-	// which says up to which place, is written in the same transaction.
-	ForgetAudit(ctx context.Context, now, before time.Time) (int, error)
 }
 
 // Cursor is how far somebody is who follows the log.

@@ -35,19 +35,27 @@ func own(dir string) (*os.File, error) {
 	if err := sameOwner(dir, f); err != nil {
 		return nil, errors.Join(fmt.Errorf("the data folder can't be written: %w", err), f.Close())
 	}
-	switch err := flock(f); {
-	case errors.Is(err, unix.EWOULDBLOCK):
-		return nil, errors.Join(fmt.Errorf("%w: %s", ErrOwned, dir), f.Close())
-	case err != nil:
-		return nil, errors.Join(fmt.Errorf("lock the data folder: %w", err), f.Close())
+	if err := lock(dir, f, unix.LOCK_EX); err != nil {
+		return nil, err
 	}
 	return f, nil
 }
 
-func flock(f *os.File) error {
+// lock locks the folder by its file, alone or shared. It closes the file if it can't.
+func lock(dir string, f *os.File, how int) error {
+	switch err := flock(f, how); {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return errors.Join(fmt.Errorf("%w: %s", ErrOwned, dir), f.Close())
+	case err != nil:
+		return errors.Join(fmt.Errorf("lock the data folder: %w", err), f.Close())
+	}
+	return nil
+}
+
+func flock(f *os.File, how int) error {
 	late := time.Now().Add(lockWithin)
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(late) {
 			return err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/httpapi"
+	"github.com/curfewhq/curfew/sqlite"
 )
 
 type auditCmd struct {
@@ -85,6 +87,55 @@ func partyName(p *audit.Party) string {
 	return p.Name
 }
 
+// auditLog is an audit log as a whole: that of a server, or in a data folder.
+type auditLog interface {
+	ExportAudit(ctx context.Context, after int64, to io.Writer) error
+	VerifyAudit(ctx context.Context, marks ...audit.Mark) (first, last audit.Mark, err error)
+}
+
+// withAudit runs f with the audit log. In a data folder that no server has it changes nothing, so that what a copy holds stays as it was found.
+func (f serverFlags) withAudit(ctx context.Context, do func(auditLog) error) error {
+	if f.Server == "" {
+		if c, err := f.running(ctx); err != nil {
+			return err
+		} else if c == nil {
+			return f.withAuditFile(ctx, do)
+		}
+	}
+	return f.with(ctx, false, func(c *httpapi.Client) error { return do(c) })
+}
+
+func (d dataFlags) withAuditFile(ctx context.Context, do func(auditLog) error) error {
+	if err := d.exists(); err != nil {
+		return err
+	}
+	f, err := sqlite.OpenAudit(ctx, d.Data)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(auditFile{audit.NewLog(f)}), f.Close())
+}
+
+// auditFile is the audit log of a data folder.
+type auditFile struct{ *audit.Log }
+
+func (f auditFile) ExportAudit(ctx context.Context, after int64, to io.Writer) error {
+	out := bufio.NewWriter(to)
+	for line, err := range f.Lines(ctx, after+1) {
+		if err == nil {
+			_, err = fmt.Fprintf(out, "%s\n", line.Text)
+		}
+		if err != nil {
+			return errors.Join(out.Flush(), err)
+		}
+	}
+	return out.Flush()
+}
+
+func (f auditFile) VerifyAudit(ctx context.Context, marks ...audit.Mark) (first, last audit.Mark, err error) {
+	return f.Verify(ctx, marks...)
+}
+
 type auditExportCmd struct {
 	serverFlags
 	After int64 `env:"-" placeholder:"N" help:"Only records with higher numbers than this: what came since the last export."`
@@ -95,8 +146,8 @@ func (c auditExportCmd) Run(ctx context.Context, std streams) error {
 	if c.After < 0 {
 		return usage("--after must be 0 or more")
 	}
-	return c.with(ctx, false, func(api *httpapi.Client) error {
-		return notAll(api.ExportAudit(ctx, c.After, shown(std.out)))
+	return c.withAudit(ctx, func(log auditLog) error {
+		return notAll(log.ExportAudit(ctx, c.After, shown(std.out)))
 	})
 }
 
@@ -129,8 +180,8 @@ func (c auditVerifyCmd) Run(ctx context.Context, std streams) error {
 	if c.File != "" {
 		return c.verifyFile(std, marks)
 	}
-	return c.with(ctx, false, func(api *httpapi.Client) error {
-		first, last, err := api.VerifyAudit(ctx, marks...)
+	return c.withAudit(ctx, func(log auditLog) error {
+		first, last, err := log.VerifyAudit(ctx, marks...)
 		return c.tell(std, verified{First: first.No + 1, Before: passedOver(marks, first)}, last, err)
 	})
 }

@@ -28,17 +28,11 @@ func (d dataFlags) socket() string { return filepath.Join(d.Data, "curfew.sock")
 // connect returns a client of the running server or, if there is none, of the database itself; with create even if it
 // must be made. Call hangUp when done.
 func (d dataFlags) connect(ctx context.Context, create bool) (c *httpapi.Client, hangUp func() error, err error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", d.socket())
-	if err == nil {
-		c = httpapi.NewClient(httpapi.SocketTransport(d.socket()))
-		c.Operator = operator()
-		return c, func() error { return nil }, conn.Close()
+	if c, err := d.running(ctx); c != nil || err != nil {
+		return c, func() error { return nil }, err
 	}
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, nil, fmt.Errorf("the server runs as another user: %w", err)
-	}
-	if _, err := os.Stat(filepath.Join(d.Data, sqlite.FileName)); err != nil && !create {
-		return nil, nil, fmt.Errorf("there is no Curfew data here; --data says where it is: %w", err)
+	if err := d.exists(); err != nil && !create {
+		return nil, nil, err
 	}
 	// What the history keeps is the server's to say.
 	h, err := openHouse(ctx, d, curfew.Policy{Keep: math.MaxInt64}, instruments{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
@@ -51,6 +45,28 @@ func (d dataFlags) connect(ctx context.Context, create bool) (c *httpapi.Client,
 	c = httpapi.NewClient(httpapi.HandlerTransport(control))
 	c.Operator = operator()
 	return c, h.Close, nil
+}
+
+// running returns a client of the running server, or nil if there is none.
+func (d dataFlags) running(ctx context.Context) (*httpapi.Client, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", d.socket())
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("the server runs as another user: %w", err)
+	case err != nil:
+		return nil, nil
+	}
+	c := httpapi.NewClient(httpapi.SocketTransport(d.socket()))
+	c.Operator = operator()
+	return c, conn.Close()
+}
+
+// exists returns an error if there is no database in the folder.
+func (d dataFlags) exists() error {
+	if _, err := os.Stat(filepath.Join(d.Data, sqlite.FileName)); err != nil {
+		return fmt.Errorf("there is no Curfew data here; --data says where it is: %w", err)
+	}
+	return nil
 }
 
 // with runs f with a client.
