@@ -15,7 +15,7 @@ import (
 type App struct {
 	Host     string   // the host name that people ask for, without a port; "" takes the hosts that no other app has
 	Upstream *url.URL // where the proxy finds it: http, https, or unix with the path of a socket; not for forward-auth
-	OwnHost  bool     // ask it under its upstream's host, instead of the one that the client asked for
+	OwnHost  bool     // ask it under its upstream's host, instead of the one that the client asked for, and as if from that origin
 	Rules    []Rule   // the first that matches counts; where none does, any account may
 	NoGuard  bool     // the guard is put into none of its pages
 }

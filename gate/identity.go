@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/internal/weborigin"
 )
 
 // The headers by which an app learns who sends a request. The name is in UTF-8.
@@ -27,12 +28,8 @@ func setIdentity(h http.Header, d *decision) {
 
 // setForwarded tells the app what its client asked for: it can't see it by itself.
 func setForwarded(h http.Header, o curfew.Origin) {
-	proto := "http"
-	if o.Secure {
-		proto = "https"
-	}
 	set(h, "X-Forwarded-For", o.Addr)
-	set(h, "X-Forwarded-Proto", proto)
+	set(h, "X-Forwarded-Proto", weborigin.Scheme(o))
 	set(h, "X-Forwarded-Host", o.Host)
 }
 

@@ -92,12 +92,12 @@ func (p *proxy) way(app *App) *httputil.ReverseProxy {
 	if p.Transport != nil {
 		transport = p.Transport(transport)
 	}
-	guard := newGuardTag(mount.Base, p.SignIn)
+	guard, own := newGuardTag(mount.Base, p.SignIn), newOwnHost(target)
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host
 			if app.OwnHost {
-				r.Out.Host = ""
+				own.ask(r.In, r.Out)
 			}
 			q := passageOf(r.Out.Context())
 			q.rewrite(r.In, r.Out)
@@ -111,6 +111,9 @@ func (p *proxy) way(app *App) *httputil.ReverseProxy {
 			}
 			q := passageOf(res.Request.Context())
 			q.answer(res)
+			if app.OwnHost {
+				own.answer(q.request, res.Header)
+			}
 			if q.guarded() {
 				if err := guard.into(res); err != nil {
 					return err

@@ -224,14 +224,6 @@ func TestAppLearnsWhoAsks(t *testing.T) {
 	}
 }
 
-func TestOwnHost(t *testing.T) {
-	f := newFront(t, http.HandlerFunc(echo), frontOptions{app: App{OwnHost: true}})
-	e := parseEcho(t, f.do(f.request(http.MethodGet, "/", nil, f.amara)))
-	if own := f.gate.apps[""].Upstream.Host; e.Host != own || e.Header.Get("X-Forwarded-Host") != f.server.Listener.Addr().String() {
-		t.Errorf("host %q, X-Forwarded-Host %q", e.Host, e.Header.Get("X-Forwarded-Host"))
-	}
-}
-
 func TestAppsAreUntouched(t *testing.T) {
 	f := newFront(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Set-Cookie", "curfew=stolen; Path=/")

@@ -21,6 +21,7 @@ import (
 	"github.com/curfewhq/curfew/gate"
 	"github.com/curfewhq/curfew/httpapi"
 	"github.com/curfewhq/curfew/internal/mount"
+	"github.com/curfewhq/curfew/internal/weborigin"
 	"github.com/curfewhq/curfew/webhook"
 )
 
@@ -174,13 +175,13 @@ func (s *service) address() string {
 	}
 	switch {
 	case console == "" && s.gate.Serves(at): // the root is an app's
-		return scheme + "://" + at + mount.Base
+		return weborigin.Join(scheme, at) + mount.Base
 	case console == "":
-		return scheme + "://" + at
+		return weborigin.Join(scheme, at)
 	case len(s.set.TrustedProxy) > 0: // the proxy encrypts, and nobody else gets to the console
 		return "https://" + console
 	default:
-		return scheme + "://" + console + at[strings.LastIndexByte(at, ':'):]
+		return weborigin.Join(scheme, console+at[strings.LastIndexByte(at, ':'):])
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/internal/weborigin"
 )
 
 // maxLength is how long an address may be; a sign-in to a page with a longer one leads home.
@@ -26,7 +27,7 @@ func (s Sites) Check(r *http.Request, next string) string {
 		return p
 	}
 	origin := curfew.OriginOf(r)
-	rest, ok := strings.CutPrefix(next, scheme(origin)+"://")
+	rest, ok := strings.CutPrefix(next, weborigin.Scheme(origin)+"://")
 	if !ok || len(next) > maxLength || strings.ContainsFunc(next, isNotPlain) {
 		return ""
 	}
@@ -48,13 +49,6 @@ func Origin(next string) string {
 	}
 	host, _, _ := strings.Cut(rest, "/")
 	return scheme + "://" + host
-}
-
-func scheme(o curfew.Origin) string {
-	if o.Secure {
-		return "https"
-	}
-	return "http"
 }
 
 // allows reports whether the host is one of the sites, for a request that came to the host own.
