@@ -140,21 +140,21 @@ func checkDialog(t *testing.T, b *tab) {
 	}
 }
 
-// TestLogoutDialogLooks checks the dialog in every look, each in a session of its own, for it is open for 30 seconds only.
+// TestLogoutDialogLooks checks the dialog in every look, each size in a session of its own, for it is open for 30 seconds only.
 func TestLogoutDialogLooks(t *testing.T) {
 	t.Parallel()
 	s := serveHouse(t)
 	s.addUser("ines", "--role", "admin", "--lifetime", "30")
-	for _, l := range looks {
-		t.Run(l.Name, func(t *testing.T) {
+	for _, looks := range windows {
+		t.Run(looks[0].Name, func(t *testing.T) {
 			t.Parallel()
-			b := newProfile(t).open(t, s.base, l)
+			b := newProfile(t).open(t, s.base, looks[0])
 			b.signIn("ines")
 			b.Go("/history?q=nothing")
 			b.UntilPath("/history")
 			b.LoadAxe()
 			b.untilIdle()
-			b.look(l, "logout")
+			b.lookAll(looks, "logout")
 			if !eval[bool](b, "!!"+dialog) {
 				t.Error("the Logout dialog is no longer there")
 			}

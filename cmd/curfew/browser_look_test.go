@@ -28,23 +28,23 @@ func TestLook(t *testing.T) {
 		"/sessions", "/sessions?q=zzz", "/sessions/end-others", "/sessions/" + sessionID(t, s, "mia") + "/end", "/settings/token",
 		"/history", "/history?reason=idle", "/audit", "/audit?q=zzz", "/audit/3", "/audit/verify", "/audit/verify?marks=", "/webhooks", "/users", "/users/new", "/account", "/account/keys/new", userPage, "/nowhere", "/users?q=zzz",
 	}
-	for _, l := range looks {
-		t.Run(l.Name, func(t *testing.T) {
+	for _, looks := range windows {
+		t.Run(looks[0].Name, func(t *testing.T) {
 			t.Parallel()
-			b := newProfile(t).open(t, s.base, l)
+			b := newProfile(t).open(t, s.base, looks[0])
 			b.Go("/signin")
-			b.look(l, "signin")
+			b.lookAll(looks, "signin")
 			b.Go("/unlock?code=x")
-			b.look(l, "unlock")
+			b.lookAll(looks, "unlock")
 			b.signIn("amara")
 			for _, path := range pages {
 				b.Go(path)
 				b.Until(path+" is there", "document.readyState === 'complete' && document.fonts.status === 'loaded'", patience)
-				b.look(l, strings.Trim(strings.NewReplacer("/", "-", "?", "-", "=", "-").Replace(path), "-"))
+				b.lookAll(looks, strings.Trim(strings.NewReplacer("/", "-", "?", "-", "=", "-").Replace(path), "-"))
 			}
 			b.Expect("404") // nowhere
-			b.menu(l)
-			b.records(l)
+			b.menu(looks)
+			b.records(looks[0])
 		})
 	}
 }
@@ -56,15 +56,25 @@ func (b *tab) look(l look, name string) {
 	b.Shoot(l.Name + "-" + name)
 }
 
-// menu opens the phone's menu.
-func (b *tab) menu(l look) {
+// lookAll looks at one page in light and dark, without loading it again: that and axe are most of what a look takes. The next
+// page is loaded in the last look.
+func (b *tab) lookAll(looks []look, name string) {
 	b.t.Helper()
-	if l.Width > 720 {
+	for _, l := range looks {
+		b.Resize(l)
+		b.look(l, name)
+	}
+}
+
+// menu opens the phone's menu.
+func (b *tab) menu(looks []look) {
+	b.t.Helper()
+	if looks[0].Width > 720 {
 		return
 	}
 	b.Go("/sessions")
 	b.Click("header .menu summary")
-	b.look(l, "menu")
+	b.lookAll(looks, "menu")
 }
 
 // records sees that nothing is left free within an audit record on a phone.

@@ -18,7 +18,9 @@ var (
 	desktopDark = browsertest.DesktopDark
 	phone       = browsertest.Phone
 	phoneDark   = browsertest.PhoneDark
-	looks       = []look{desktop, desktopDark, phone, phoneDark}
+
+	// windows are the looks by the size of the window: light and dark.
+	windows = [][]look{{desktop, desktopDark}, {phone, phoneDark}}
 )
 
 type profile struct{ browsertest.Profile }
