@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // maxLine bounds a line of a file. No record comes near.
@@ -54,4 +55,20 @@ func markOf(text []byte, hash string) (m Mark, err error) {
 		return m, err
 	}
 	return ParseMark(fmt.Sprintf("%d:%s", is.No, hash))
+}
+
+const hashField = `,"hash":"`
+
+// withHash adds the hash to a line.
+func withHash(line []byte, h Hash) []byte {
+	return fmt.Appendf(nil, `%s%s%s"}`, bytes.TrimSuffix(line, []byte("}")), hashField, h)
+}
+
+// withoutHash is the reverse of withHash.
+func withoutHash(line []byte) (text []byte, hash string, ok bool) {
+	i := bytes.LastIndex(line, []byte(hashField))
+	if i < 0 || !bytes.HasSuffix(line, []byte(`"}`)) {
+		return nil, "", false
+	}
+	return append(slices.Clone(line[:i]), '}'), string(line[i+len(hashField) : len(line)-2]), true
 }
