@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/internal/fault"
 	"github.com/curfewhq/curfew/internal/landing"
 )
 
@@ -48,11 +48,8 @@ func (c *console) handler(rt route) http.Handler {
 // run is the handler with a net under it: a panic becomes an error, and the process lives.
 func (c *console) run(rt route, r *request) (a answer, err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			if p == http.ErrAbortHandler {
-				panic(p)
-			}
-			err = &panicError{value: p, stack: debug.Stack()}
+		if p := fault.Recovered(recover()); p != nil {
+			err = p
 		}
 	}()
 	*r = *c.newRequest(r.Request)

@@ -1,11 +1,7 @@
 package console
 
 import (
-	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -15,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/internal/fault"
 )
 
 // Errors of the console's own.
@@ -25,14 +22,6 @@ var (
 	errOwnPassword = &curfew.Error{Code: curfew.CodeConflict, Message: "Change your own password under Account, where the current one is asked."}
 	errBadForm     = errors.New("the form can't be read")
 )
-
-// panicError is a handler's panic, for the log.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
 // errorPage tells what went wrong. It fits into the dialog too, since what is asked for there can fail as well.
 type errorPage struct {
@@ -102,21 +91,9 @@ func plainFailure(status int, title, message string) answer {
 	}}
 }
 
-// report logs what strangers are not told and returns the ID under which it can be found. That a client hung up is
-// no fault of ours.
-func (c *console) report(r *request, err error) string {
-	id := strings.ToLower(rand.Text()[:10])
-	args := []any{"id", id, "method", r.Method, "path", r.base() + r.URL.Path, "error", err}
-	var p *panicError
-	if errors.As(err, &p) {
-		args = append(args, "stack", string(p.stack))
-	}
-	level := slog.LevelError
-	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		level = slog.LevelDebug
-	}
-	c.Logger.Log(r.Context(), level, "a request failed", args...)
-	return id
+// report logs what strangers are not told, and returns the ID under which it can be found.
+func (c *console) report(r *request, err error) (id string) {
+	return fault.Report(r.Request, c.Logger, err, "path", r.base()+r.URL.Path)
 }
 
 func failureText(r *request, code curfew.Code, err error) string {

@@ -139,13 +139,10 @@ func (a *api) exportAudit(w http.ResponseWriter, c *call, after int64) error {
 	if err == nil {
 		err = out.Flush()
 	}
-	if err == nil {
-		return nil
+	if err != nil {
+		a.breakOff(c.Request, err)
 	}
-	if c.Context().Err() == nil {
-		a.logFailure(c.Request, a.problem(err), err)
-	}
-	panic(http.ErrAbortHandler)
+	return nil
 }
 
 // AuditMarks are places in the audit log that were noted elsewhere.

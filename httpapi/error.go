@@ -1,11 +1,8 @@
 package httpapi
 
 import (
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"net/http"
-	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -13,6 +10,7 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/internal/fault"
 	"github.com/curfewhq/curfew/internal/mount"
 )
 
@@ -57,15 +55,6 @@ type statusError struct {
 
 func (e *statusError) Error() string { return e.detail }
 
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func newPanicError(v any) error { return &panicError{v, debug.Stack()} }
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
-
 // failure is an error as it is answered. Huma answers with it as a StatusError.
 type failure struct {
 	Problem
@@ -88,8 +77,7 @@ func (f *failure) ContentType(string) string { return problemType }
 func (e edge) failure(r *http.Request, err error) *failure {
 	f := &failure{e.problem(err), http.Header{}}
 	if f.Status >= http.StatusInternalServerError {
-		f.ID = rand.Text()[:12]
-		e.logFailure(r, f.Problem, err)
+		f.ID = e.report(r, err, f.Status)
 	}
 	if f.Status == http.StatusUnauthorized {
 		f.header.Set("WWW-Authenticate", challenge(err))
@@ -126,12 +114,17 @@ func (e edge) fail(w *answer, r *http.Request, err error) {
 	}
 }
 
-func (e edge) logFailure(r *http.Request, p Problem, err error) {
-	args := []any{"id", p.ID, "method", r.Method, "path", mount.Of(r) + r.URL.Path, "status", p.Status, "error", err}
-	if paniced, ok := errors.AsType[*panicError](err); ok {
-		args = append(args, "stack", string(paniced.stack))
+func (e edge) report(r *http.Request, err error, status int) (id string) {
+	return fault.Report(r, e.log, err, "path", mount.Of(r)+r.URL.Path, "status", status)
+}
+
+// breakOff ends an answer that has begun and can't be finished, so that nobody takes it for whole. That the client left is no fault of
+// ours.
+func (e edge) breakOff(r *http.Request, err error) {
+	if r.Context().Err() == nil {
+		e.report(r, err, e.problem(err).Status)
 	}
-	e.log.ErrorContext(r.Context(), "request failed", args...)
+	panic(http.ErrAbortHandler)
 }
 
 func (e edge) problem(err error) Problem {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/internal/fault"
 )
 
 // call is a request by somebody who may make it.
@@ -275,15 +276,12 @@ func (e edge) serve(f func(http.ResponseWriter, *http.Request) error) http.Handl
 
 // rescue turns a panic into an answer, so that it costs one request. An answer that has begun can only be broken off.
 func (e edge) rescue(w *answer, r *http.Request) {
-	v := recover()
-	if v == nil {
+	p := fault.Recovered(recover())
+	if p == nil {
 		return
 	}
-	if v == http.ErrAbortHandler {
-		panic(v)
-	}
 	begun := w.begun
-	e.fail(w, r, newPanicError(v))
+	e.fail(w, r, p)
 	if begun {
 		panic(http.ErrAbortHandler)
 	}

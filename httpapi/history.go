@@ -160,10 +160,7 @@ func (a *api) export(w http.ResponseWriter, c *call, s pastSieve, q curfew.Histo
 		return nil
 	}
 	if err := a.exportFrom(w, c, s, q, page, f); err != nil {
-		if c.Context().Err() == nil {
-			a.logFailure(c.Request, a.problem(err), err)
-		}
-		panic(http.ErrAbortHandler)
+		a.breakOff(c.Request, err)
 	}
 	return nil
 }

@@ -3,18 +3,17 @@ package main
 import (
 	"bufio"
 	"cmp"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"sync"
 
 	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/account"
 	"github.com/curfewhq/curfew/gate"
+	"github.com/curfewhq/curfew/internal/fault"
 	"github.com/curfewhq/curfew/internal/metrics"
 	"github.com/curfewhq/curfew/internal/mount"
 	"github.com/curfewhq/curfew/internal/tracing"
@@ -54,16 +53,12 @@ func (o outermost) around(next http.Handler) http.Handler {
 // rescue turns a panic into an answer that says nothing but an ID, by which the log has the rest. An answer that has begun can only
 // be broken off, or it would look whole.
 func rescue(log *slog.Logger, a *answer, r *http.Request) {
-	v := recover()
-	if v == nil {
+	p := fault.Recovered(recover())
+	if p == nil {
 		return
 	}
-	if v == http.ErrAbortHandler { // not a fault: a handler breaks off its answer
-		panic(v)
-	}
-	id := strings.ToLower(rand.Text()[:10])
-	log.ErrorContext(r.Context(), "a request failed", "id", id, "method", r.Method, "part", a.part, "path", a.shownPath(r),
-		"error", shownPanic(v, r), "stack", string(debug.Stack()))
+	p.Value = shownPanic(p.Value, r)
+	id := fault.Report(r, log, p, "part", a.part, "path", a.shownPath(r))
 	if a.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
@@ -90,7 +85,7 @@ func (a *answer) shownPath(r *http.Request) string {
 
 // shownPanic is what the log has of a panic's value, which may quote the request.
 func shownPanic(v any, r *http.Request) string {
-	text := fmt.Sprintf("panic: %v", v)
+	text := fmt.Sprint(v)
 	for _, part := range []string{r.RequestURI, r.URL.RawQuery, r.URL.Path} {
 		if len(part) > 1 {
 			text = strings.ReplaceAll(text, part, "…")

@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/internal/fault"
 	"github.com/curfewhq/curfew/internal/mount"
 )
 
@@ -87,8 +87,8 @@ func (h *health) ask() *lookUp {
 	go func() {
 		defer close(l.done)
 		defer func() {
-			if v := recover(); v != nil { // strangers can cause it, and here it would end the process
-				l.err = fmt.Errorf("panic: %v", v)
+			if p := fault.Recovered(recover()); p != nil { // strangers can cause it, and here it would end the process
+				l.err = p
 			}
 			l.at = time.Now()
 		}()
