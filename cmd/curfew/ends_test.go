@@ -3,30 +3,34 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/internal/metrics"
 	"github.com/curfewhq/curfew/memory"
 )
 
-// endings is a manager whose ends are logged.
+// endings is a manager whose ends are logged and counted.
 type endings struct {
 	*curfew.Manager
 	t   *testing.T
 	log syncBuffer // the sweeper writes to it as well, which synctest orders in time but not for the race detector
 
-	tokens []curfew.Token
+	metrics *metrics.Metrics
+	tokens  []curfew.Token
 }
 
 func newEndings(t *testing.T, policy curfew.Policy) *endings {
 	t.Helper()
-	e := &endings{t: t}
+	e := &endings{t: t, metrics: metrics.New("test")}
 	log := slog.New(slog.NewTextHandler(&e.log, nil))
+	store := memory.NewSessions()
 	var err error
-	e.Manager, err = curfew.New(t.Context(), &endLog{memory.NewSessions(), log}, curfew.Options{Policy: policy, Logger: log})
+	e.Manager, err = curfew.New(t.Context(), &ends{Store: store, after: store, log: log, metrics: e.metrics}, curfew.Options{Policy: policy, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +77,29 @@ func (e *endings) want(lines ...string) {
 	}
 }
 
+// wantCounted has the metrics count these ends, and no others.
+func (e *endings) wantCounted(want map[curfew.Reason]int) {
+	e.t.Helper()
+	families, err := e.metrics.Registry().Gather()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	got := map[curfew.Reason]int{}
+	for _, f := range families {
+		if f.GetName() != "curfew_sessions_ended_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			if n := int(m.GetCounter().GetValue()); n > 0 {
+				got[curfew.Reason(m.GetLabel()[0].GetValue())] = n
+			}
+		}
+	}
+	if !maps.Equal(got, want) {
+		e.t.Errorf("the metrics count %v, want %v", got, want)
+	}
+}
+
 func TestEndsAreLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEndings(t, curfew.Policy{MaxSessions: 3})
@@ -102,6 +129,7 @@ func TestEndsAreLogged(t *testing.T) {
 
 		e.end(curfew.Selection{All: true}, curfew.Ending{Reason: curfew.ReasonTerminated, By: curfew.Actor{Name: "root (command line)"}})
 		e.want(`INFO msg="sessions ended" count=3 reason=terminated by="root (command line)"`)
+		e.wantCounted(map[curfew.Reason]int{curfew.ReasonTerminated: 4, curfew.ReasonSignedOut: 1, curfew.ReasonIdle: 1, curfew.ReasonReplaced: 1})
 	})
 }
 
@@ -120,5 +148,6 @@ func TestManyEndsAreOneLine(t *testing.T) {
 		e.want(`INFO msg="sessions ended by themselves" count=17`)
 		e.end(curfew.Selection{All: true}, curfew.Ending{Reason: curfew.ReasonTerminated})
 		e.want() // there was nobody
+		e.wantCounted(map[curfew.Reason]int{curfew.ReasonAccountDisabled: 17, curfew.ReasonIdle: 17})
 	})
 }

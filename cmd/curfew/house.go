@@ -28,7 +28,8 @@ func openHouse(ctx context.Context, d dataFlags, policy curfew.Policy, in instru
 	}
 	logRestored(in.log, db)
 	op := observe.Join(in.metrics.Op(), in.traces.StoreOp())
-	sessions, err := curfew.New(ctx, in.metrics.Store(observe.Sessions(&endLog{db, in.log}, op)), curfew.Options{Policy: policy, Logger: in.log})
+	store := &ends{Store: observe.Sessions(db, op), after: db, log: in.log, metrics: in.metrics}
+	sessions, err := curfew.New(ctx, store, curfew.Options{Policy: policy, Logger: in.log})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

@@ -138,6 +138,20 @@ func (m *Metrics) Step() observe.Op {
 	}
 }
 
+// Started counts a session that has started.
+func (m *Metrics) Started() {
+	if m != nil {
+		m.started.Inc()
+	}
+}
+
+// Ended counts n sessions that have ended for the reason.
+func (m *Metrics) Ended(why curfew.Reason, n int) {
+	if m != nil && n > 0 {
+		m.ended.WithLabelValues(string(why)).Add(float64(n))
+	}
+}
+
 // Checked counts that it was said whose session a request is in.
 func (m *Metrics) Checked(took time.Duration) {
 	if m != nil {
