@@ -72,6 +72,8 @@ type keyListCmd struct {
 	jsonFlag
 }
 
+var keyColumns = []column{{"ID", 0}, {"USER", 8}, {"NAME", 8}, {"ROLE", 0}, {"LAST USED", 0}, {"EXPIRES", 0}}
+
 // Run lists keys, never their secrets.
 func (c keyListCmd) Run(ctx context.Context, std streams) error {
 	return c.with(ctx, false, func(api *httpapi.Client) error {
@@ -82,15 +84,9 @@ func (c keyListCmd) Run(ctx context.Context, std streams) error {
 		if c.JSON {
 			return printList(std.out, listed(keys))
 		}
-		if len(keys) == 0 {
-			_, err := fmt.Fprintln(std.out, "There are no API keys.")
-			return err
-		}
-		t := newTable(std.out, column{"ID", 0}, column{"USER", 8}, column{"NAME", 8}, column{"ROLE", 0}, column{"LAST USED", 0}, column{"EXPIRES", 0})
-		for _, k := range keys {
-			t.row(string(k.ID), k.Username, k.Name, string(k.Role), timeOrNever(k.LastUsedAt), timeOrNever(k.ExpiresAt))
-		}
-		return t.flush()
+		return printTable(std.out, keyColumns, "There are no API keys.", listed(keys), func(k httpapi.Key) []string {
+			return []string{string(k.ID), k.Username, k.Name, string(k.Role), timeOrNever(k.LastUsedAt), timeOrNever(k.ExpiresAt)}
+		})
 	})
 }
 

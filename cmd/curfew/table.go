@@ -168,6 +168,17 @@ func printTable[T any](out io.Writer, columns []column, none string, list iter.S
 	return t.flush()
 }
 
+// listed goes through a list that is there.
+func listed[T any](list []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, v := range list {
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}
+
 // printable is text of others as it may go to a terminal: control characters, and those that nobody sees but that turn the order of the
 // text around (Unicode's Cc and Cf), are shown as a replacement character. So no name and no browser writes over what stands beside it.
 func printable(s string) string { return strings.Map(visible, s) }

@@ -112,20 +112,17 @@ type userListCmd struct {
 	jsonFlag
 }
 
+var userColumns = []column{{"NAME", 8}, {"FULL NAME", 9}, {"ROLE", 0}, {"LIFETIME", 0}, {"ENABLED", 0}}
+
 // Run lists the accounts.
 func (c userListCmd) Run(ctx context.Context, std streams) error {
 	return c.with(ctx, false, func(api *httpapi.Client) error {
 		if c.JSON {
 			return printList(std.out, api.Users(ctx))
 		}
-		t := newTable(std.out, column{"NAME", 8}, column{"FULL NAME", 9}, column{"ROLE", 0}, column{"LIFETIME", 0}, column{"ENABLED", 0})
-		for u, err := range api.Users(ctx) {
-			if err != nil {
-				return err
-			}
-			t.row(u.Username, u.FullName, string(u.Role), fmt.Sprint(u.LifetimeSeconds, " s"), yesNo(u.Enabled))
-		}
-		return t.flush()
+		return printTable(std.out, userColumns, "There are no accounts.", api.Users(ctx), func(u httpapi.User) []string {
+			return []string{u.Username, u.FullName, string(u.Role), fmt.Sprint(u.LifetimeSeconds, " s"), yesNo(u.Enabled)}
+		})
 	})
 }
 

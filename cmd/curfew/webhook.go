@@ -106,6 +106,8 @@ type webhookListCmd struct {
 	jsonFlag
 }
 
+var hookColumns = []column{{"NAME", 0}, {"URL", 12}, {"STATE", 0}, {"BEHIND", 0}, {"LAST DELIVERED", 0}, {"WHY", 12}}
+
 // Run lists webhooks.
 func (c webhookListCmd) Run(ctx context.Context, std streams) error {
 	return c.with(ctx, false, func(api *httpapi.Client) error {
@@ -116,15 +118,9 @@ func (c webhookListCmd) Run(ctx context.Context, std streams) error {
 		if c.JSON {
 			return printList(std.out, listed(hooks))
 		}
-		if len(hooks) == 0 {
-			_, err := fmt.Fprintln(std.out, "There are no webhooks. docs/webhooks.md says how to add one.")
-			return err
-		}
-		t := newTable(std.out, column{"NAME", 0}, column{"URL", 12}, column{"STATE", 0}, column{"BEHIND", 0}, column{"LAST DELIVERED", 0}, column{"WHY", 12})
-		for _, w := range hooks {
-			t.row(w.Name, w.URL, hookState(w), fmt.Sprint(w.Behind), timeOrNever(w.DeliveredAt), w.Error)
-		}
-		return t.flush()
+		return printTable(std.out, hookColumns, "There are no webhooks. docs/webhooks.md says how to add one.", listed(hooks), func(w httpapi.Webhook) []string {
+			return []string{w.Name, w.URL, hookState(w), fmt.Sprint(w.Behind), timeOrNever(w.DeliveredAt), w.Error}
+		})
 	})
 }
 
