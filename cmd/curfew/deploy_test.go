@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/alecthomas/kong"
 )
 
 const deployFolder = "../../docs/deploy"
@@ -86,11 +89,9 @@ func TestShownCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := map[string]bool{"CURFEW_KEY": true} // it has no flag
-	for _, leaf := range parser.Model.Leaves(true) {
-		for _, f := range leaf.Flags {
-			for _, name := range f.Envs {
-				known[name] = true
-			}
+	for _, f := range allFlags(t) {
+		for _, name := range f.Envs {
+			known[name] = true
 		}
 	}
 	commands := 0
@@ -196,18 +197,30 @@ func TestSecretsAreInFiles(t *testing.T) {
 	}
 }
 
-// TestNoFlagTakesASecret has secrets come from files and standard input alone.
-func TestNoFlagTakesASecret(t *testing.T) {
-	parser, err := newParser(streams{os.Stdin, os.Stdout, os.Stderr}, func(int) {})
+// allFlags are the flags of all commands.
+func allFlags(t *testing.T) iter.Seq2[*kong.Node, *kong.Flag] {
+	t.Helper()
+	parser, err := newParser(streams{}, func(int) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret := regexp.MustCompile(`password|secret|token|key|code`)
-	for _, leaf := range parser.Model.Leaves(true) {
-		for _, f := range leaf.Flags {
-			if secret.MatchString(f.Name) && !f.IsBool() && f.PlaceHolder != "FILE" {
-				t.Errorf("%s --%s takes a secret as its value", commandName(leaf), f.Name)
+	return func(yield func(*kong.Node, *kong.Flag) bool) {
+		for _, command := range parser.Model.Leaves(true) {
+			for _, f := range command.Flags {
+				if !yield(command, f) {
+					return
+				}
 			}
+		}
+	}
+}
+
+// TestNoFlagTakesASecret has secrets come from files and standard input alone.
+func TestNoFlagTakesASecret(t *testing.T) {
+	secret := regexp.MustCompile(`password|secret|token|key|code`)
+	for command, f := range allFlags(t) {
+		if secret.MatchString(f.Name) && !f.IsBool() && f.PlaceHolder != "FILE" {
+			t.Errorf("%s --%s takes a secret as its value", commandName(command), f.Name)
 		}
 	}
 }

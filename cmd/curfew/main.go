@@ -15,7 +15,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/curfewhq/curfew"
-	"github.com/curfewhq/curfew/audit"
 )
 
 // cli is the command line: a field a command, each in a file of its own.
@@ -45,18 +44,6 @@ type streams struct {
 	out io.Writer
 	err io.Writer
 }
-
-// Exit statuses; docs/commands.md lists them.
-const (
-	exitOK          = 0
-	exitFailure     = 1
-	exitUsage       = 2
-	exitNotFound    = 3
-	exitConflict    = 4
-	exitUnavailable = 5
-	exitDenied      = 6
-	exitBroken      = 7
-)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -131,50 +118,6 @@ func formatHelp(v *kong.Value) string {
 		help += " ($" + v.Tag.Envs[0] + ")"
 	}
 	return help
-}
-
-// inputs are what people typed for the fields that errors are about.
-var inputs = map[string]string{
-	"username": "the user name", "full_name": "--full-name", "role": "--role", "seconds": "--lifetime", "lifetime_seconds": "--lifetime", "password": "the password",
-	"name": "the name", "expires_in_seconds": "--expires",
-	"q": "--search", "origin": "--origin", "credential": "--credential", "device": "--device", "idle_longer_than": "--idle-longer-than",
-	"reason": "--reason", "outcome": "--outcome", "mark": "--mark", "actor": "--by", "from": "--from", "until": "--until", "expect": "--expect", "user": "--user",
-	"max-age": "--max-age", "max-sessions": "--max-sessions", "at-max": "--at-max", "keep-history": "--keep-history",
-}
-
-// message says what is wrong, in the words of the command line.
-func message(err error) string {
-	var e *curfew.Error
-	if errors.As(err, &e) && e.Err == nil && inputs[e.Field] != "" {
-		return inputs[e.Field] + " " + e.Message
-	}
-	if u, ok := errors.AsType[*unreachable](err); ok {
-		return u.Error()
-	}
-	return err.Error()
-}
-
-// exitStatus is the one table from errors to exit statuses.
-func exitStatus(err error) int {
-	if _, ok := errors.AsType[*audit.Broken](err); ok {
-		return exitBroken
-	}
-	switch curfew.ErrorCode(err) {
-	case curfew.CodeOK:
-		return exitOK
-	case curfew.CodeInvalid:
-		return exitUsage
-	case curfew.CodeNotFound:
-		return exitNotFound
-	case curfew.CodeConflict, curfew.CodeEnded:
-		return exitConflict
-	case curfew.CodeUnavailable, curfew.CodeLimited:
-		return exitUnavailable
-	case curfew.CodeDenied:
-		return exitDenied
-	default:
-		return exitFailure
-	}
 }
 
 type versionCmd struct{}
