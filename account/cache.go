@@ -62,7 +62,9 @@ func (c *cachedStore) key(ctx context.Context, hash curfew.TokenHash) (*keyInUse
 }
 
 // UpdateAccount updates the account in the store. It is dropped after an error as well, which may hide a change.
-func (c *cachedStore) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*Stored) error, notes ...audit.Record) (Stored, error) {
+func (c *cachedStore) UpdateAccount(
+	ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*Stored) error, notes ...audit.Record,
+) (Stored, error) {
 	defer c.accounts.drop(id)
 	return c.Store.UpdateAccount(ctx, now, id, keepAdmin, f, notes...)
 }

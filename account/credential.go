@@ -61,7 +61,9 @@ func (s *Service) IsRecent(session curfew.Session) bool {
 
 // ErrNotRecent refuses something sensitive in a session in which the password was given longer than RecentFor ago, see
 // Reauthenticate.
-var ErrNotRecent = &curfew.Error{Code: curfew.CodeDenied, Message: "give your password once more first: in this session it was last given more than 10 minutes ago"}
+var ErrNotRecent = &curfew.Error{
+	Code: curfew.CodeDenied, Message: "give your password once more first: in this session it was last given more than 10 minutes ago",
+}
 
 // Reauthenticate has the owner of by.Session, which must be live, give their password once more. A wrong one is
 // CodeDenied with Field "current_password"; failures are limited as those of SignIn are.

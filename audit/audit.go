@@ -110,7 +110,8 @@ func From(ctx context.Context) string {
 func Start(s curfew.Session) Record {
 	who := &Party{ID: s.User.ID, Name: s.User.Name}
 	return Record{
-		At: Time{s.CreatedAt}, Event: SignedIn, Outcome: Success, By: who, From: s.Client.Origin, User: who, Session: s.ID, Device: s.Client.Device, Reason: string(s.Credential),
+		At: Time{s.CreatedAt}, Event: SignedIn, Outcome: Success, By: who, From: s.Client.Origin,
+		User: who, Session: s.ID, Device: s.Client.Device, Reason: string(s.Credential),
 	}
 }
 

@@ -39,7 +39,9 @@ func (b *bench) measureStreams(w *warm) error {
 	}
 	defer server.close()
 	request := func(i int) string {
-		return "GET /events HTTP/1.1\r\nHost: app.example.com\r\nAccept: text/event-stream\r\nCookie: " + curfew.PlainCookie + "=" + w.tokens[i%len(w.tokens)].Reveal() + "\r\n\r\n"
+		token := w.tokens[i%len(w.tokens)].Reveal()
+		return "GET /events HTTP/1.1\r\nHost: app.example.com\r\nAccept: text/event-stream\r\n" +
+			"Cookie: " + curfew.PlainCookie + "=" + token + "\r\n\r\n"
 	}
 	each := func(address string) (int, error) {
 		before := heapAndStacks()

@@ -161,7 +161,9 @@ const (
 
 // page returns at most limit sessions that pass, in the order, from the cursor on. It may be fewer though there are more, of
 // which next then tells: it reads no more than maxPages pages.
-func (a *api) page(ctx context.Context, s sieve, sort curfew.Sort, desc bool, from curfew.Cursor, limit int) (found []curfew.Session, next *curfew.Cursor, err error) {
+func (a *api) page(
+	ctx context.Context, s sieve, sort curfew.Sort, desc bool, from curfew.Cursor, limit int,
+) (found []curfew.Session, next *curfew.Cursor, err error) {
 	next = &from
 	for n := 0; n < maxPages && next != nil && len(found) < limit; n++ {
 		q := s.query(sort, desc)

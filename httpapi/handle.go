@@ -235,7 +235,9 @@ func (a *api) admit(rt route, r *http.Request) (caller, error) {
 // errSecretInAddress is said before anything else happens that might write down the address.
 var errSecretInAddress = &statusError{http.StatusNotFound, "the secret of an API key is in the address, which is no place for it; keys are revoked by their ID"}
 
-var errSecretInQuery = &curfew.Error{Code: curfew.CodeInvalid, Message: "the secret of an API key is in the address, which is no place for it; give it as Authorization: Bearer"}
+var errSecretInQuery = &curfew.Error{
+	Code: curfew.CodeInvalid, Message: "the secret of an API key is in the address, which is no place for it; give it as Authorization: Bearer",
+}
 
 // secretIn returns an error if the secret of an API key is in the address. A query that can't be decoded is looked at as it is.
 func secretIn(u *url.URL) error {

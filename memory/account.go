@@ -145,7 +145,9 @@ func bounds(found []account.Account, q account.Query) (from, to int) {
 }
 
 // UpdateAccount implements account.Store.
-func (s *Accounts) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*account.Stored) error, notes ...audit.Record) (account.Stored, error) {
+func (s *Accounts) UpdateAccount(
+	ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*account.Stored) error, notes ...audit.Record,
+) (account.Stored, error) {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return account.Stored{}, err

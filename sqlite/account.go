@@ -128,7 +128,9 @@ func pageOfAccounts(ctx context.Context, view *sql.Tx, q account.Query) (account
 }
 
 // UpdateAccount implements account.Store.
-func (db *DB) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*account.Stored) error, notes ...audit.Record) (account.Stored, error) {
+func (db *DB) UpdateAccount(
+	ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*account.Stored) error, notes ...audit.Record,
+) (account.Stored, error) {
 	var updated account.Stored
 	err := db.writer.write(ctx, now, func(t *tx) error {
 		a, err := accountByID(t, id)

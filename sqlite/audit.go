@@ -156,4 +156,5 @@ func (db *DB) ForgetAudit(ctx context.Context, now, before time.Time) (n int, er
 }
 
 // auditBefore finds the place of the last record in blocks that end before a time, and come before all others.
-const auditBefore = "SELECT no + count - 1, hash FROM audit WHERE no < (SELECT ifnull((SELECT min(no) FROM audit WHERE at >= ?), 9e18)) ORDER BY no DESC LIMIT 1"
+const auditBefore = "SELECT no + count - 1, hash FROM audit " +
+	"WHERE no < (SELECT ifnull((SELECT min(no) FROM audit WHERE at >= ?), 9e18)) ORDER BY no DESC LIMIT 1"

@@ -44,7 +44,8 @@ func (s *Sender) cursors(ctx context.Context) (map[string]audit.Cursor, error) {
 		case !known:
 			s.Logger.Info("webhook: a new endpoint, which is told what happens from now on", "endpoint", r.Name)
 		case c.No > end.No: // the database was restored
-			s.Logger.Warn("webhook: the audit log has fewer records than the endpoint was told of; it goes on with what comes next", "endpoint", r.Name, "upto", c.No, "end", end.No)
+			s.Logger.Warn("webhook: the audit log has fewer records than the endpoint was told of; it goes on with what comes next",
+				"endpoint", r.Name, "upto", c.No, "end", end.No)
 		default:
 			s.Logger.Info("webhook: the endpoint goes on where it was", "endpoint", r.Name, "upto", c.No, "records", end.No-c.No, "off", c.Off)
 			continue

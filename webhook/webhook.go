@@ -2,7 +2,8 @@
 // (https://www.standardwebhooks.com): sessions that start and end, and accounts that change.
 //
 // The audit log is the outbox: it has a record of each of these things, written in the transaction of the thing itself. An endpoint
-// is a place in the log, up to which it was told all; so nothing is told that did not happen, and nothing is left out. What was told just before a crash is told again.
+// is a place in the log, up to which it was told all; so nothing is told that did not happen, and nothing is left out. What was told just
+// before a crash is told again.
 package webhook
 
 import (

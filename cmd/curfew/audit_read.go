@@ -233,7 +233,10 @@ func parseMarks(texts []string) (marks []audit.Mark, err error) {
 	for _, text := range texts {
 		m, err := audit.ParseMark(strings.TrimSpace(text))
 		if err != nil {
-			return nil, &curfew.Error{Code: curfew.CodeInvalid, Field: "mark", Message: "must be as in the log or as this command prints it: a number, a colon and 64 hexadecimal digits"}
+			return nil, &curfew.Error{
+				Code: curfew.CodeInvalid, Field: "mark",
+				Message: "must be as in the log or as this command prints it: a number, a colon and 64 hexadecimal digits",
+			}
 		}
 		marks = append(marks, m)
 	}

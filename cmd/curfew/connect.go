@@ -35,7 +35,8 @@ func (d dataFlags) connect(ctx context.Context, create bool) (c *httpapi.Client,
 		return nil, nil, err
 	}
 	// What the history keeps is the server's to say.
-	h, err := openHouse(ctx, d, curfew.Policy{Keep: math.MaxInt64}, instruments{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	h, err := openHouse(ctx, d, curfew.Policy{Keep: math.MaxInt64}, instruments{log: log})
 	if err != nil {
 		return nil, nil, err
 	}

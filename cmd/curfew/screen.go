@@ -144,7 +144,8 @@ func (s *screen) follow(ctx context.Context) error {
 func (s *screen) note(e httpapi.SessionEvent) {
 	s.stale = true
 	if e.Kind == curfew.EventStarted || e.Kind == curfew.EventEnded {
-		s.last = strings.TrimSpace(fmt.Sprintf("%s %s %s %s %s", happened(e).Local().Format(time.TimeOnly), e.Session.Username, e.Session.Origin, e.Kind, ending(e.Session)))
+		at := happened(e).Local().Format(time.TimeOnly)
+		s.last = strings.TrimSpace(fmt.Sprintf("%s %s %s %s %s", at, e.Session.Username, e.Session.Origin, e.Kind, ending(e.Session)))
 	}
 }
 

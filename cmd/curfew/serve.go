@@ -168,7 +168,8 @@ func (set settings) listen(ctx context.Context) (net.Listener, error) {
 		return nil, err
 	}
 	if i := slices.IndexFunc(set.apps, func(a gate.App) bool { return isSelf(a.Upstream, listener.Addr()) }); i >= 0 {
-		return nil, errors.Join(usage(fmt.Sprintf("the upstream %s is Curfew itself; give the address of the app, or another --listen", set.apps[i].Upstream)), listener.Close())
+		err := usage(fmt.Sprintf("the upstream %s is Curfew itself; give the address of the app, or another --listen", set.apps[i].Upstream))
+		return nil, errors.Join(err, listener.Close())
 	}
 	if certificate != nil {
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*certificate}, NextProtos: []string{"h2", "http/1.1"}})

@@ -51,7 +51,9 @@ func (s *accounts) ListAccounts(ctx context.Context, q account.Query) (page acco
 }
 
 // UpdateAccount implements account.Store.
-func (s *accounts) UpdateAccount(ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*account.Stored) error, notes ...audit.Record) (a account.Stored, err error) {
+func (s *accounts) UpdateAccount(
+	ctx context.Context, now time.Time, id curfew.UserID, keepAdmin bool, f func(*account.Stored) error, notes ...audit.Record,
+) (a account.Stored, err error) {
 	ctx, done := s.op(ctx, "update-account")
 	var refused error
 	defer func() { done(unless(refused, err)) }()

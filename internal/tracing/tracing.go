@@ -85,7 +85,8 @@ func (t *Tracer) Begin(r *http.Request, trusted bool) (*http.Request, *Span) {
 	if theirs := traceContext.Extract(ctx, propagation.HeaderCarrier(r.Header)); trusted {
 		ctx = theirs
 	} else if c := trace.SpanContextFromContext(theirs); c.IsValid() {
-		opt = append(opt, trace.WithLinks(trace.Link{SpanContext: trace.NewSpanContext(trace.SpanContextConfig{TraceID: c.TraceID(), SpanID: c.SpanID(), Remote: true})}))
+		remote := trace.NewSpanContext(trace.SpanContextConfig{TraceID: c.TraceID(), SpanID: c.SpanID(), Remote: true})
+		opt = append(opt, trace.WithLinks(trace.Link{SpanContext: remote}))
 	}
 	ctx, span := t.tracer.Start(ctx, nameOf(r.Method), opt...)
 	return r.WithContext(ctx), &Span{span: span, method: nameOf(r.Method)}
