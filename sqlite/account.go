@@ -67,16 +67,15 @@ func (db *DB) FindAccount(ctx context.Context, id curfew.UserID, name string) (a
 	if id != "" {
 		where, arg = "id = ?", string(id)
 	}
-	return scanAccount(db.lookups.QueryRowContext(ctx, "SELECT "+accountColumns+" FROM account WHERE "+where, arg))
+	return scanAccount(db.lookups.row(ctx, "SELECT "+accountColumns+" FROM account WHERE "+where, arg))
 }
 
 // ListAccounts implements account.Store.
 func (db *DB) ListAccounts(ctx context.Context, q account.Query) (account.Page, error) {
-	view, err := db.reads.BeginTx(ctx, nil) // so that page and counts are of one state
-	if err != nil {
-		return account.Page{}, err
-	}
-	defer view.Rollback()
+	return view(ctx, db.reads, func(view *sql.Tx) (account.Page, error) { return listAccounts(ctx, view, q) })
+}
+
+func listAccounts(ctx context.Context, view *sql.Tx, q account.Query) (account.Page, error) {
 	page, err := pageOfAccounts(ctx, view, q)
 	if err != nil {
 		return account.Page{}, err

@@ -50,7 +50,7 @@ func (f *AuditFile) open(ctx context.Context, path string) (err error) {
 	if f.db, err = sql.Open("sqlite", name); err != nil {
 		return err
 	}
-	f.Reader = &DB{reads: f.db}
+	f.Reader = &DB{reads: reader{DB: f.db}}
 	if err = checkVersion(ctx, f.db); err == nil {
 		_, err = f.AuditEnd(ctx)
 	}

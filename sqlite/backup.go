@@ -35,7 +35,8 @@ const (
 // the file; what is left is deleted when the folder is opened the next time.
 func (db *DB) Backup(ctx context.Context) (file string, err error) {
 	file = filepath.Join(db.dir, leftoverPrefix+rand.Text()+".db")
-	if err := copyDatabase(ctx, filepath.Join(db.dir, FileName), file); err != nil {
+	err = copyDatabase(ctx, filepath.Join(db.dir, FileName), file)
+	if err := db.reads.settled(ctx, err); err != nil {
 		return "", fmt.Errorf("back up the database: %w", err)
 	}
 	return file, nil

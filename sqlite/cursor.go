@@ -11,17 +11,13 @@ var _ audit.CursorStore = (*DB)(nil)
 
 // Cursors implements audit.CursorStore.
 func (db *DB) Cursors(ctx context.Context) (map[string]audit.Cursor, error) {
-	rows, err := db.reads.QueryContext(ctx, "SELECT name, no, off FROM audit_cursor")
-	if err != nil {
-		return nil, err
-	}
 	cursors := map[string]audit.Cursor{}
-	_, err = scanAll(rows, func(s scanner) (name string, err error) {
+	_, err := readAll(ctx, db.reads, func(s scanner) (name string, err error) {
 		var c audit.Cursor
 		err = s.Scan(&name, &c.No, &c.Off)
 		cursors[name] = c
 		return name, err
-	})
+	}, "SELECT name, no, off FROM audit_cursor")
 	return cursors, err
 }
 

@@ -14,16 +14,19 @@ import (
 
 	"modernc.org/libc"
 	sqlitelib "modernc.org/sqlite/lib"
+
+	"github.com/curfewhq/curfew/sqlite"
 )
 
 // disk records what SQLite does to the files of a folder, and tells what may be left of them when the power goes.
 type disk struct {
 	dir string
 
-	mu    sync.Mutex
-	names map[string]*inode // the files there are
-	first map[string]*inode // those there were when the recording began
-	log   []change
+	mu      sync.Mutex
+	names   map[string]*inode // the files there are
+	first   map[string]*inode // those there were when the recording began
+	log     []change
+	relaxed bool // the package's own syncs do nothing
 }
 
 // inode is a file, under whatever name or none.
@@ -97,6 +100,22 @@ func (d *disk) open(name string) *inode {
 		d.log = append(d.log, change{kind: created, name: name, file: f})
 	}
 	return f
+}
+
+// relax has only those syncs done that SQLite thinks it can't do without.
+func (d *disk) relax() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.relaxed = true
+}
+
+// sync is a sync of the log by the package, past SQLite.
+func (d *disk) sync(log string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.relaxed {
+		d.log = append(d.log, change{kind: syncedFile, file: d.names[log]})
+	}
 }
 
 func (d *disk) remove(name string) {
@@ -260,6 +279,16 @@ func (l *layer) file(pFile uintptr) *file {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.files[pFile]
+}
+
+func init() {
+	sqlite.OnSync(func(log *os.File, sync func(*os.File) error) error {
+		if d := recorder.diskOf(log.Name()); d != nil {
+			d.sync(filepath.Base(log.Name()))
+			return nil
+		}
+		return syncs.do(log, sync)
+	})
 }
 
 func (l *layer) diskOf(path string) *disk {

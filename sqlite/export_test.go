@@ -118,12 +118,10 @@ func Chores(db *DB) (fences, arrivals int) {
 	return len(*db.writer.tx.published.Load()), db.writer.tx.arrivals.len()
 }
 
-// Relax has the connection that writes sync as little as SQLite thinks bearable.
-func Relax(t *testing.T, db *DB) {
-	t.Helper()
-	if _, err := db.writer.tx.conn.ExecContext(t.Context(), "PRAGMA synchronous = NORMAL"); err != nil {
-		t.Fatal(err)
-	}
+// OnSync has f called instead of each sync of a log, with what does it. It is for init.
+func OnSync(f func(log *os.File, sync func(*os.File) error) error) {
+	real := syncLog
+	syncLog = func(log *os.File) error { return f(log, real) }
 }
 
 // SetEffort has searches sort and count no more rows than these.

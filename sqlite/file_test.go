@@ -336,7 +336,7 @@ func TestPrivateFiles(t *testing.T) {
 
 func TestDurability(t *testing.T) {
 	db := open(t, t.TempDir())
-	for name, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"} {
+	for name, want := range map[string]string{"journal_mode": "wal", "synchronous": "1", "foreign_keys": "1"} {
 		if got := sqlite.Pragma(t, db, name); got != want {
 			t.Errorf("%s = %s, want %s", name, got, want)
 		}

@@ -56,21 +56,17 @@ func (db *DB) InsertKey(ctx context.Context, now time.Time, k account.StoredKey,
 
 // FindKey implements account.Store.
 func (db *DB) FindKey(ctx context.Context, hash curfew.TokenHash) (account.Key, error) {
-	return scanKey(db.lookups.QueryRowContext(ctx, "SELECT "+apiKeyColumns+" FROM api_key WHERE hash = ?", hash[:]))
+	return scanKey(db.lookups.row(ctx, "SELECT "+apiKeyColumns+" FROM api_key WHERE hash = ?", hash[:]))
 }
 
 // KeyByID implements account.Store.
 func (db *DB) KeyByID(ctx context.Context, id account.KeyID) (account.Key, error) {
-	return scanKey(db.lookups.QueryRowContext(ctx, "SELECT "+apiKeyColumns+" FROM api_key WHERE id = ?", string(id)))
+	return scanKey(db.lookups.row(ctx, "SELECT "+apiKeyColumns+" FROM api_key WHERE id = ?", string(id)))
 }
 
 // ListKeys implements account.Store.
 func (db *DB) ListKeys(ctx context.Context, owner curfew.UserID) ([]account.Key, error) {
-	rows, err := db.lookups.QueryContext(ctx, "SELECT "+apiKeyColumns+" FROM api_key WHERE owner = ? ORDER BY name", string(owner))
-	if err != nil {
-		return nil, err
-	}
-	return scanAll(rows, scanKey)
+	return readAll(ctx, db.lookups, scanKey, "SELECT "+apiKeyColumns+" FROM api_key WHERE owner = ? ORDER BY name", string(owner))
 }
 
 // TouchKey implements account.Store.

@@ -15,13 +15,12 @@ import (
 // List implements curfew.Store.
 func (db *DB) List(ctx context.Context, q curfew.Query) (curfew.Page, error) {
 	fences := *db.writer.tx.published.Load()
-	view, err := db.reads.BeginTx(ctx, nil) // so that plan and page are of one state
-	if err != nil {
-		return curfew.Page{}, err
-	}
-	defer view.Rollback()
+	return view(ctx, db.reads, func(view *sql.Tx) (curfew.Page, error) { return listLive(ctx, view, fences, q, db.effort.sort) })
+}
+
+func listLive(ctx context.Context, view *sql.Tx, fences fences, q curfew.Query, rare int) (curfew.Page, error) {
 	order, limit := orderOf(q), curfew.PageSize(q.Limit)
-	parts, err := order.parts(ctx, view, fences, q, db.effort.sort)
+	parts, err := order.parts(ctx, view, fences, q, rare)
 	if err != nil {
 		return curfew.Page{}, err
 	}
@@ -146,21 +145,18 @@ func (fs fences) byEnd() []source {
 }
 
 // Count implements curfew.Store.
-func (db *DB) Count(ctx context.Context, q curfew.Query) (n curfew.Count, err error) {
+func (db *DB) Count(ctx context.Context, q curfew.Query) (curfew.Count, error) {
 	fences := *db.writer.tx.published.Load()
-	view, err := db.reads.BeginTx(ctx, nil)
-	if err != nil {
-		return n, err
-	}
-	defer view.Rollback()
-	switch {
-	case q.Search != "" || len(fences) > 0:
-		return db.countEach(ctx, view, fences, q)
-	case q.User != "":
-		return countUser(ctx, view, q)
-	default:
-		return countAll(ctx, view, q)
-	}
+	return view(ctx, db.reads, func(view *sql.Tx) (curfew.Count, error) {
+		switch {
+		case q.Search != "" || len(fences) > 0:
+			return db.countEach(ctx, view, fences, q)
+		case q.User != "":
+			return countUser(ctx, view, q)
+		default:
+			return countAll(ctx, view, q)
+		}
+	})
 }
 
 // countEach counts live sessions one by one; with a search up to a limit.
@@ -301,12 +297,11 @@ func found(ctx context.Context, view *sql.Tx, q curfew.Query, most int) ([]part,
 
 // History implements curfew.Store.
 func (db *DB) History(ctx context.Context, q curfew.HistoryQuery) (curfew.HistoryPage, error) {
-	view, err := db.reads.BeginTx(ctx, nil)
-	if err != nil {
-		return curfew.HistoryPage{}, err
-	}
-	defer view.Rollback()
-	query, args, err := pastQuery(ctx, view, q, db.effort.sort)
+	return view(ctx, db.reads, func(view *sql.Tx) (curfew.HistoryPage, error) { return listEnded(ctx, view, q, db.effort.sort) })
+}
+
+func listEnded(ctx context.Context, view *sql.Tx, q curfew.HistoryQuery, rare int) (curfew.HistoryPage, error) {
+	query, args, err := pastQuery(ctx, view, q, rare)
 	if err != nil || query == "" {
 		return curfew.HistoryPage{}, err
 	}

@@ -36,7 +36,7 @@ func TestPowerLoss(t *testing.T) {
 	for first := 0; first < *powerRounds; first += powerCuts {
 		h := newPowered(t, seed)
 		for round := range powerCuts {
-			if err := h.round(func(*sqlite.DB) {}); err != nil {
+			if err := h.round(func(*disk) {}); err != nil {
 				t.Fatalf("cut %d: %v\nrun it again by -power.seed=%d -power.rounds=%d", round, err, seed, powerCuts)
 			}
 		}
@@ -48,11 +48,11 @@ func TestPowerLoss(t *testing.T) {
 func TestPowerLossIsSeen(t *testing.T) {
 	h := newPowered(t, 1)
 	for range 20 {
-		if err := h.round(func(db *sqlite.DB) { sqlite.Relax(t, db) }); err != nil {
+		if err := h.round((*disk).relax); err != nil {
 			return
 		}
 	}
-	t.Error("with synchronous=NORMAL nothing was lost: TestPowerLoss proves nothing")
+	t.Error("without our own syncs nothing was lost: TestPowerLoss proves nothing")
 }
 
 // TestPowerLossAtBirth cuts the power at each write that makes a database.
@@ -94,7 +94,7 @@ func newPowered(t *testing.T, seed uint64) *powered {
 }
 
 // round opens what the last cut left, compares it with what was acknowledged, makes changes, and cuts the power.
-func (h *powered) round(prepare func(*sqlite.DB)) error {
+func (h *powered) round(prepare func(*disk)) error {
 	d := record(h.t, h.dir)
 	defer d.stop()
 	db, err := sqlite.Open(h.t.Context(), h.dir, sqlite.Options{Moved: true})
@@ -106,7 +106,7 @@ func (h *powered) round(prepare func(*sqlite.DB)) error {
 		db.Close()
 		return err
 	}
-	prepare(db)
+	prepare(d)
 	sqlite.Pragma(h.t, db, "wal_autocheckpoint = 40") // a checkpoint every few changes
 	type made struct {
 		step

@@ -55,6 +55,14 @@ func (t *tx) makeRoom(now time.Time, s curfew.Session, most int, refuse bool) ([
 
 // Find implements curfew.Store.
 func (db *DB) Find(ctx context.Context, hash *curfew.TokenHash, id curfew.SessionID) (curfew.Record, error) {
+	r, err := db.findNow(ctx, hash, id)
+	if err := db.lookups.settled(ctx, err); err != nil {
+		return curfew.Record{}, err
+	}
+	return r, nil
+}
+
+func (db *DB) findNow(ctx context.Context, hash *curfew.TokenHash, id curfew.SessionID) (curfew.Record, error) {
 	fences := *db.writer.tx.published.Load() // before the row: one that is gone by then has been moved
 	if seq, ok := db.writer.tx.arrivals.seq(hash, id); ok {
 		r, err := readFound(db.find.bySeq.QueryRowContext(ctx, seq), fences)
@@ -234,7 +242,7 @@ func (db *DB) End(ctx context.Context, now time.Time, sel curfew.Selection, e cu
 // anyDue reports whether there is a live session whose time is over.
 func (db *DB) anyDue(ctx context.Context, now time.Time) (found bool, err error) {
 	query, args := db.writer.tx.published.Load().anyDue(now)
-	err = db.lookups.QueryRowContext(ctx, query, args...).Scan(&found)
+	err = db.lookups.row(ctx, query, args...).Scan(&found)
 	return found, err
 }
 
@@ -475,7 +483,7 @@ func (db *DB) Forget(ctx context.Context, now, before time.Time) (int, error) {
 // Clock implements curfew.Store.
 func (db *DB) Clock(ctx context.Context) (time.Time, error) {
 	var at int64
-	if err := db.lookups.QueryRowContext(ctx, "SELECT at FROM clock").Scan(&at); err != nil || at == 0 {
+	if err := db.lookups.row(ctx, "SELECT at FROM clock").Scan(&at); err != nil || at == 0 {
 		return time.Time{}, err
 	}
 	return fromMilli(at), nil

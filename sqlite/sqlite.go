@@ -20,8 +20,8 @@ import (
 // DB is an open database: a curfew.Store and an account.Store. Its methods may be called from many goroutines.
 type DB struct {
 	writer  *writer
-	reads   *sql.DB // for lists and counts, which may be slow
-	lookups *sql.DB // for the rest, which needs not wait for those
+	reads   reader // for lists and counts, which may be slow
+	lookups reader // for the rest, which needs not wait for those
 	find    find
 	lock    *os.File
 	effort  effort
@@ -143,15 +143,15 @@ func connect(ctx context.Context, path string) (db *DB, err error) {
 	if err := prepare(ctx, writes); err != nil {
 		return nil, err
 	}
-	db = &DB{effort: usualEffort}
-	db.reads = pool(readers, dsn(path, "rw", "query_only(1)"))
-	db.lookups = pool(readers, dsn(path, "rw", "query_only(1)"))
-	if db.find, err = prepareFind(ctx, db.lookups); err != nil {
+	reads := func() reader { return reader{DB: pool(readers, dsn(path, "rw", "query_only(1)"))} }
+	db = &DB{effort: usualEffort, reads: reads(), lookups: reads()}
+	if db.find, err = prepareFind(ctx, db.lookups.DB); err != nil {
 		return nil, err
 	}
-	if db.writer, err = newWriter(ctx, writes); err != nil {
+	if db.writer, err = newWriter(ctx, writes, path); err != nil {
 		return nil, err
 	}
+	db.reads.syncer, db.lookups.syncer = db.writer.syncer, db.writer.syncer
 	return db, nil
 }
 
@@ -170,7 +170,7 @@ func dsn(path, mode string, pragmas ...string) string {
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: q.Encode()}).String()
 }
 
-// prepare brings the schema up to date, and makes sure that a commit is on the disk when it returns.
+// prepare brings the schema up to date, and makes sure that each commit of that is on the disk before the next one begins.
 func prepare(ctx context.Context, db *sql.DB) error {
 	m, err := migrator(db)
 	if err != nil {
@@ -200,7 +200,7 @@ func prepare(ctx context.Context, db *sql.DB) error {
 
 // Failed is closed when the disk has failed under a write. What is on it is then unknown, and every later write is
 // refused: the program should stop, and start again when the disk is well.
-func (db *DB) Failed() <-chan struct{} { return db.writer.failed }
+func (db *DB) Failed() <-chan struct{} { return db.writer.syncer.failed }
 
 // Close finishes what is being written and closes the file.
 func (db *DB) Close() error {

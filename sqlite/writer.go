@@ -19,16 +19,16 @@ import (
 	"github.com/curfewhq/curfew/audit"
 )
 
-// writer makes all changes, one after the other, in groups: what waits while a transaction is being synced to the
-// disk goes together into the next one, so that one fsync serves all.
+// writer makes all changes, one after the other, in groups: what waits while a transaction is being made, or the one before it is on its
+// way to the disk, goes together into the next one, so that one sync serves all.
 type writer struct {
 	db     *sql.DB
 	tx     *tx
+	syncer *syncer
 	jobs   chan *job
 	closed chan struct{} // no more jobs are taken
 	idle   chan struct{} // the last job is done
 	once   sync.Once
-	failed chan struct{}
 }
 
 // groupSize is how many changes one transaction takes at most, so that nobody waits for more than those.
@@ -46,22 +46,34 @@ type job struct {
 
 var errClosed = &curfew.Error{Code: curfew.CodeUnavailable, Message: "the database is closed, or its disk has failed"}
 
-func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
+// newWriter returns the writer of the database at the path, whose only connection that writes is db's.
+func newWriter(ctx context.Context, db *sql.DB, path string) (*writer, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	t, err := newTx(conn)
-	if err != nil {
+	w := &writer{db: db, jobs: make(chan *job, groupSize), closed: make(chan struct{}), idle: make(chan struct{})}
+	if err := w.open(ctx, conn, path); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	w := &writer{
-		db: db, tx: t, jobs: make(chan *job, groupSize),
-		closed: make(chan struct{}), idle: make(chan struct{}), failed: make(chan struct{}),
-	}
-	t.isAwaited = func() bool { return len(w.jobs) > 0 }
 	go w.run()
 	return w, nil
+}
+
+func (w *writer) open(ctx context.Context, conn *sql.Conn, path string) (err error) {
+	if w.tx, err = newTx(conn); err != nil {
+		return err
+	}
+	// From here on the syncer sees to it that a commit is on the disk before anybody is told of it.
+	if _, err := conn.ExecContext(ctx, "PRAGMA synchronous = NORMAL"); err != nil {
+		return err
+	}
+	if w.syncer, err = newSyncer(path); err != nil {
+		return err
+	}
+	w.tx.isAwaited = func() bool { return len(w.jobs) > 0 }
+	w.tx.expose = w.syncer.expose
+	return nil
 }
 
 // write makes a change, and returns when it is on the disk or not to be. An error of do undoes what do did.
@@ -106,7 +118,7 @@ func (w *writer) await(ctx context.Context, j *job) error {
 func (w *writer) close() error {
 	w.once.Do(func() { close(w.closed) })
 	<-w.idle
-	return errors.Join(w.tx.close(), w.db.Close())
+	return errors.Join(w.syncer.close(), w.tx.close(), w.db.Close())
 }
 
 // pace says when the work is done that nobody waits for.
@@ -124,6 +136,7 @@ var usualPace = pace{first: 100, step: 250, busy: 50, stay: 5000, delay: 20 * ti
 
 func (w *writer) run() {
 	defer close(w.idle)
+	defer w.syncer.last()
 	last := time.Now() // when a chore was done
 	delay := w.tx.pace.delay
 	for {
@@ -134,7 +147,7 @@ func (w *writer) run() {
 		step := w.tx.pace.step
 		select {
 		case j := <-w.jobs:
-			if !w.commit(w.group(j)) {
+			if isFatal(w.commit(w.group(j))) {
 				return
 			}
 			delay = w.tx.pace.delay
@@ -142,6 +155,8 @@ func (w *writer) run() {
 				continue
 			}
 		case <-pause:
+		case <-w.syncer.failed:
+			return
 		case <-w.closed:
 			select {
 			case j := <-w.jobs:
@@ -150,12 +165,12 @@ func (w *writer) run() {
 			}
 			return
 		}
-		chore := &job{do: func(t *tx) error { return t.chore(step) }, done: make(chan struct{})}
-		if !w.commit([]*job{chore}) {
+		err := w.chore(step)
+		if isFatal(err) {
 			return
 		}
 		last, delay = time.Now(), 0
-		if chore.err != nil {
+		if err != nil {
 			delay = w.tx.pace.every // the disk is full, say
 		}
 	}
@@ -175,20 +190,30 @@ func (w *writer) group(first *job) []*job {
 	return jobs
 }
 
-// commit does the jobs in one transaction, and tells each how it went. It reports whether there can be another: after a
-// fatal error nothing is written any more, and who still waits is told by idle.
-func (w *writer) commit(jobs []*job) bool {
+// commit does the jobs in one transaction, and has each told how it went. After a fatal error nothing is written any more, and who still waits
+// is told by idle.
+func (w *writer) commit(jobs []*job) error {
 	err := w.tx.group(jobs)
 	if isFatal(err) {
-		close(w.failed)
+		w.syncer.fail()
 	}
-	for _, j := range jobs {
-		if err != nil {
+	if err != nil {
+		for _, j := range jobs {
 			j.err = unavailable(err)
 		}
-		close(j.done)
 	}
-	return !isFatal(err)
+	w.syncer.hand(jobs)
+	return err
+}
+
+// chore does a step of the work that nobody waits for.
+func (w *writer) chore(step int) (err error) {
+	j := &job{done: make(chan struct{})}
+	j.do = func(t *tx) error {
+		err = t.chore(step)
+		return err
+	}
+	return errors.Join(w.commit([]*job{j}), err)
 }
 
 // isFatal reports whether after the error nobody can know what is on the disk. A full disk is not that: SQLite
@@ -220,6 +245,7 @@ type tx struct {
 	appending  appending
 	pace       pace
 	isAwaited  func() bool // whether another job waits
+	expose     func()      // is called before a commit, see syncer
 	rested     time.Time   // when the work at hand began, or went on
 	arrivals   *arrivals
 	lastSeq    int64 // the highest session.seq that was ever given in this process
@@ -309,6 +335,7 @@ func (t *tx) group(jobs []*job) error {
 	if _, err := t.exec("UPDATE clock SET at = ? WHERE at < ?", milli(latest), milli(latest)); err != nil {
 		return errors.Join(err, t.rollback())
 	}
+	t.expose()
 	if _, err := t.exec("COMMIT"); err != nil {
 		return errors.Join(err, t.rollback())
 	}

@@ -1,0 +1,239 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/curfewhq/curfew"
+	"github.com/curfewhq/curfew/account"
+	"github.com/curfewhq/curfew/sqlite"
+	"github.com/curfewhq/curfew/storetest"
+)
+
+// syncing is what happens to the syncs of some folders instead.
+type syncing struct {
+	mu  sync.Mutex
+	dir map[string]func(sync func() error) error
+}
+
+var syncs = syncing{dir: map[string]func(func() error) error{}}
+
+func (s *syncing) do(log *os.File, sync func(*os.File) error) error {
+	s.mu.Lock()
+	instead := s.dir[filepath.Dir(log.Name())]
+	s.mu.Unlock()
+	if instead == nil {
+		return sync(log)
+	}
+	return instead(func() error { return sync(log) })
+}
+
+// instead has f called for each sync in the folder, until it is nil again.
+func (s *syncing) instead(dir string, f func(sync func() error) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dir[dir] = f
+}
+
+// hold has syncs in the folder wait for release. What comes through begun says that one does.
+func (s *syncing) hold(dir string) (begun <-chan struct{}, release func()) {
+	held, free := make(chan struct{}, 1), make(chan struct{})
+	s.instead(dir, func(sync func() error) error {
+		select {
+		case held <- struct{}{}:
+		default:
+		}
+		<-free
+		return sync()
+	})
+	return held, func() {
+		s.instead(dir, nil)
+		close(free)
+	}
+}
+
+// await waits for a sync to begin.
+func await(t *testing.T, begun <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-begun:
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing is synced")
+	}
+}
+
+// TestNothingIsToldBeforeItIsOnTheDisk holds the sync of a change that everything which is read has seen.
+func TestNothingIsToldBeforeItIsOnTheDisk(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, dir)
+	insert(t, db, storetest.Record("s1", "amara", 0))
+	now := storetest.T0.Add(time.Second)
+	all := curfew.Selection{All: true}
+	terminated := curfew.Ending{Reason: curfew.ReasonTerminated, At: now}
+	calls := map[string]func(context.Context) error{
+		"Find":         func(ctx context.Context) error { _, err := db.Find(ctx, nil, "s1"); return err },
+		"Find nothing": func(ctx context.Context) error { _, err := db.Find(ctx, nil, "s2"); return err },
+		"List":         func(ctx context.Context) error { _, err := db.List(ctx, curfew.Query{Now: now}); return err },
+		"Count":        func(ctx context.Context) error { _, err := db.Count(ctx, curfew.Query{Now: now}); return err },
+		"History":      func(ctx context.Context) error { _, err := db.History(ctx, curfew.HistoryQuery{}); return err },
+		"Clock":        func(ctx context.Context) error { _, err := db.Clock(ctx); return err },
+		"Ping":         db.Ping,
+		"End again":    func(ctx context.Context) error { _, _, err := db.End(ctx, now, all, terminated); return err },
+		"End of nothing due": func(ctx context.Context) error {
+			_, _, err := db.End(ctx, now, curfew.Selection{Due: true}, curfew.Ending{Reason: curfew.ReasonIdle, At: now})
+			return err
+		},
+		"FindAccount":  func(ctx context.Context) error { _, err := db.FindAccount(ctx, "id-amara", ""); return err },
+		"ListAccounts": func(ctx context.Context) error { _, err := db.ListAccounts(ctx, account.Query{}); return err },
+		"FindKey":      func(ctx context.Context) error { _, err := db.FindKey(ctx, curfew.TokenHash{}); return err },
+		"KeyByID":      func(ctx context.Context) error { _, err := db.KeyByID(ctx, "k"); return err },
+		"ListKeys":     func(ctx context.Context) error { _, err := db.ListKeys(ctx, "id-amara"); return err },
+		"AuditBlocks":  func(ctx context.Context) error { _, err := db.AuditBlocks(ctx, 1, false, 1); return err },
+		"AuditStart":   func(ctx context.Context) error { _, err := db.AuditStart(ctx); return err },
+		"AuditEnd":     func(ctx context.Context) error { _, err := db.AuditEnd(ctx); return err },
+		"AuditSince":   func(ctx context.Context) error { _, err := db.AuditSince(ctx, now); return err },
+		"Cursors":      func(ctx context.Context) error { _, err := db.Cursors(ctx); return err },
+	}
+	begun, release := syncs.hold(dir)
+	var onDisk atomic.Bool
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := db.End(context.Background(), now, all, terminated)
+		if !onDisk.Load() {
+			t.Error("the end was acknowledged")
+		}
+		ended <- err
+	}()
+	await(t, begun)
+	var answered sync.WaitGroup
+	for name, call := range calls {
+		answered.Go(func() {
+			if err := call(context.Background()); curfew.ErrorCode(err) == curfew.CodeUnavailable {
+				t.Errorf("%s: %v", name, err)
+			}
+			if !onDisk.Load() {
+				t.Errorf("%s has told what a loss of power would undo", name)
+			}
+		})
+	}
+	time.Sleep(100 * time.Millisecond) // in which they may be wrong
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := db.Find(ctx, nil, "s1"); !errors.Is(err, context.Canceled) {
+		t.Errorf("who does not wait any more is told %v", err)
+	}
+	onDisk.Store(true)
+	release()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	answered.Wait()
+}
+
+// TestSyncsServeMany holds a sync until others wait for the next: that is one for all.
+func TestSyncsServeMany(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, dir)
+	begun, release := syncs.hold(dir)
+	const many = 50
+	done := make(chan error, many)
+	sign := func(id curfew.SessionID) {
+		_, err := db.Insert(context.Background(), storetest.T0, storetest.Record(string(id), "amara", 0), 0, false)
+		done <- err
+	}
+	go sign("first")
+	await(t, begun)
+	for i := range many - 1 {
+		go sign(curfew.SessionID([]byte{'s', byte('0' + i/10), byte('0' + i%10)}))
+	}
+	for sqlite.Waiting(db) < many-2 { // at most one is with the writer, which waits for the syncer
+		time.Sleep(time.Millisecond)
+	}
+	n := 0
+	count := func(sync func() error) error {
+		n++
+		return sync()
+	}
+	release()
+	syncs.instead(dir, count)
+	for range many {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	syncs.instead(dir, nil)
+	if n > 3 {
+		t.Errorf("%d syncs for %d who waited at once", n, many-1)
+	}
+}
+
+// TestChangeDuringAFailedSync makes a change while the sync before it is under way, which fails. The change's own would not, but nobody knows what that
+// would be worth.
+func TestChangeDuringAFailedSync(t *testing.T) {
+	dir := t.TempDir()
+	db, err := sqlite.Open(t.Context(), dir, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	begun, fail := make(chan struct{}), make(chan struct{})
+	syncs.instead(dir, func(func() error) error {
+		syncs.instead(dir, nil)
+		close(begun)
+		<-fail
+		return unix.EIO
+	})
+	first := make(chan error)
+	go func() {
+		_, err := db.Insert(context.Background(), storetest.T0, storetest.Record("s1", "amara", 0), 0, false)
+		first <- err
+	}()
+	await(t, begun)
+	release, second := sqlite.Hold(t.Context(), db)
+	close(fail)
+	err1 := <-first
+	release()
+	if err2 := <-second; curfew.ErrorCode(err1) != curfew.CodeUnavailable || curfew.ErrorCode(err2) != curfew.CodeUnavailable {
+		t.Errorf("%v and %v, want CodeUnavailable for both", err1, err2)
+	}
+}
+
+// TestFailedSync fails one sync: nobody knows then what is on the disk, and nothing is told or written any more, even if the disk is well again.
+func TestFailedSync(t *testing.T) {
+	dir := t.TempDir()
+	db, err := sqlite.Open(t.Context(), dir, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	insert(t, db, storetest.Record("s1", "amara", 0))
+	syncs.instead(dir, func(func() error) error { return unix.EIO })
+	_, err = db.Insert(t.Context(), storetest.T0, storetest.Record("s2", "amara", 0), 0, false)
+	if curfew.ErrorCode(err) != curfew.CodeUnavailable || !errors.Is(err, unix.EIO) {
+		t.Errorf("Insert: %v, want CodeUnavailable and why", err)
+	}
+	syncs.instead(dir, nil)
+	select {
+	case <-db.Failed():
+	default:
+		t.Error("the program is not told")
+	}
+	if r, err := db.Find(t.Context(), nil, "s2"); curfew.ErrorCode(err) != curfew.CodeUnavailable {
+		t.Errorf("Find: %+v, %v; want CodeUnavailable", r, err)
+	}
+	for _, id := range []string{"s3", "s4"} {
+		if _, err := db.Insert(t.Context(), storetest.T0, storetest.Record(id, "amara", 0), 0, false); curfew.ErrorCode(err) != curfew.CodeUnavailable {
+			t.Errorf("Insert after that: %v, want CodeUnavailable", err)
+		}
+	}
+	if err := db.Close(); curfew.ErrorCode(err) != curfew.CodeUnavailable {
+		t.Errorf("Close: %v, want CodeUnavailable", err)
+	}
+}
