@@ -33,7 +33,7 @@ func rounds(n int, measure func() float64) spread {
 }
 
 // compareRounds is how often two things that are compared take turns.
-const compareRounds = 101
+const compareRounds = 201
 
 // compare measures a and b by turns, so that what else the machine does meets both. The ratio is a divided by b, round by
 // round.
