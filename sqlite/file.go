@@ -128,6 +128,28 @@ func checkPages(ctx context.Context, db *sql.DB, pragma string) error {
 	return nil
 }
 
+// secureLog brings to the disk what is in a write-ahead log that was left here, by a process that was killed, or whose disk failed. The system may have it in
+// memory alone, and take some of it for written that is not. So it goes into the database itself, and the log begins anew: what is committed from now on would
+// be lost behind a gap. A program that reads meanwhile, such as one that copies, may keep some of it in the log, which is synced.
+func secureLog(ctx context.Context, path string) error {
+	if !hasData(path + "-wal") {
+		return nil
+	}
+	log, err := os.OpenFile(path+"-wal", os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(syncLog(log), log.Close()); err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite", dsn(path, "rw", "synchronous(FULL)"))
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
+	return errors.Join(err, db.Close())
+}
+
 func hasData(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Size() > 0

@@ -112,6 +112,9 @@ func open(ctx context.Context, dir string) (*DB, error) {
 	if err := receive(ctx, path); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
+	if err := secureLog(ctx, path); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
 	db, err := connect(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)

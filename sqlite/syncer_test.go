@@ -237,3 +237,29 @@ func TestFailedSync(t *testing.T) {
 		t.Errorf("Close: %v, want CodeUnavailable", err)
 	}
 }
+
+// TestOpenAfterKill opens what a process has left that was killed before it had synced its log.
+func TestOpenAfterKill(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, dir)
+	insert(t, db, storetest.Record("s1", "amara", 0))
+	left := copyDatabase(t, dir)
+	syncs.instead(left, func(func() error) error { return unix.EIO })
+	if _, err := sqlite.Open(t.Context(), left, sqlite.Options{Moved: true}); !errors.Is(err, unix.EIO) {
+		t.Errorf("Open: %v, want what the disk says", err)
+	}
+	synced := false
+	syncs.instead(left, func(sync func() error) error {
+		synced = true
+		return sync()
+	})
+	again := openCopy(t, left)
+	syncs.instead(left, nil)
+	if !synced {
+		t.Error("the log that was found was not synced")
+	}
+	if info, err := os.Stat(filepath.Join(left, sqlite.FileName+"-wal")); err != nil || info.Size() > 0 {
+		t.Errorf("the log goes on behind what may be a gap: %v, %v", info, err)
+	}
+	mustFind(t, again, "s1")
+}
