@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,6 +60,22 @@ func Hold(ctx context.Context, db *DB) (release func(), done <-chan error) {
 	}()
 	<-held
 	return func() { close(free) }, outcome
+}
+
+// Make has a change wait for the writer when it returns. Whether it was begun is in made, and its outcome comes through done.
+func Make(db *DB) (made *atomic.Bool, done <-chan error) {
+	made = new(atomic.Bool)
+	outcome := make(chan error, 1)
+	go func() {
+		outcome <- db.writer.write(context.Background(), fromMilli(0), func(*tx) error {
+			made.Store(true)
+			return nil
+		})
+	}()
+	for Waiting(db) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	return made, outcome
 }
 
 // Waiting is how many changes wait for the writer.

@@ -70,10 +70,8 @@ func (s *syncer) sync(commit int64) error {
 	if s.durable.Load() >= commit {
 		return nil
 	}
-	select {
-	case <-s.failed:
-		return errClosed
-	default:
+	if err := s.failure(); err != nil {
+		return err
 	}
 	if err := syncLog(s.log); err != nil {
 		s.fail()
@@ -89,6 +87,16 @@ func (s *syncer) sync(commit int64) error {
 
 // fail says that the disk has failed.
 func (s *syncer) fail() { s.failing.Do(func() { close(s.failed) }) }
+
+// failure returns an error if the disk has failed.
+func (s *syncer) failure() error {
+	select {
+	case <-s.failed:
+		return errClosed
+	default:
+		return nil
+	}
+}
 
 // settled returns when all is on the disk that others could see when it was called. It is no error if there is no syncer, since nobody writes then.
 func (s *syncer) settled(ctx context.Context) error {

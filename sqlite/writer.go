@@ -193,7 +193,10 @@ func (w *writer) group(first *job) []*job {
 // commit does the jobs in one transaction, and has each told how it went. After a fatal error nothing is written any more, and who still waits
 // is told by idle.
 func (w *writer) commit(jobs []*job) error {
-	err := w.tx.group(jobs)
+	err := w.syncer.failure()
+	if err == nil {
+		err = w.tx.group(jobs)
+	}
 	if isFatal(err) {
 		w.syncer.fail()
 	}
