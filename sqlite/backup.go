@@ -36,7 +36,12 @@ const (
 func (db *DB) Backup(ctx context.Context) (file string, err error) {
 	file = filepath.Join(db.dir, leftoverPrefix+rand.Text()+".db")
 	err = copyDatabase(ctx, filepath.Join(db.dir, FileName), file)
-	if err := db.reads.settled(ctx, err); err != nil {
+	if err == nil {
+		if err = db.reads.settled(ctx, nil); err != nil {
+			err = errors.Join(err, os.Remove(file))
+		}
+	}
+	if err != nil {
 		return "", fmt.Errorf("back up the database: %w", err)
 	}
 	return file, nil

@@ -113,6 +113,7 @@ func TestNothingIsToldBeforeItIsOnTheDisk(t *testing.T) {
 		"AuditEnd":     func(ctx context.Context) error { _, err := db.AuditEnd(ctx); return err },
 		"AuditSince":   func(ctx context.Context) error { _, err := db.AuditSince(ctx, now); return err },
 		"Cursors":      func(ctx context.Context) error { _, err := db.Cursors(ctx); return err },
+		"Backup":       func(ctx context.Context) error { _, err := db.Backup(ctx); return err },
 	}
 	begun, release := syncs.hold(dir)
 	var onDisk atomic.Bool
@@ -276,4 +277,34 @@ func TestOpenAfterKill(t *testing.T) {
 		t.Errorf("the log goes on behind what may be a gap: %v, %v", info, err)
 	}
 	mustFind(t, again, "s1")
+}
+
+// TestBackupDuringAFailedSync has a backup see what then nobody knows to be on the disk: it is not handed over, nor left.
+func TestBackupDuringAFailedSync(t *testing.T) {
+	dir := t.TempDir()
+	db, err := sqlite.Open(t.Context(), dir, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	begun, fail := syncs.failNext(dir)
+	changed := make(chan error)
+	go func() {
+		_, err := db.Insert(context.Background(), storetest.T0, storetest.Record("s1", "amara", 0), 0, false)
+		changed <- err
+	}()
+	await(t, begun)
+	backed := make(chan error)
+	go func() {
+		_, err := db.Backup(context.Background())
+		backed <- err
+	}()
+	close(fail)
+	<-changed
+	if err := <-backed; curfew.ErrorCode(err) != curfew.CodeUnavailable {
+		t.Errorf("Backup: %v, want CodeUnavailable", err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "curfew-part-*")); err != nil || len(left) > 0 {
+		t.Errorf("Backup has left %q, %v", left, err)
+	}
 }
