@@ -30,7 +30,8 @@ type DB struct {
 	restored      *Restored     // what was found at the opening
 	testified     int64         // the clock that the witness has
 	stop, stopped chan struct{} // of what keeps the witness
-	stopping      sync.Once
+	closing       sync.Once
+	closed        error // what Close returns
 }
 
 var _ curfew.Store = (*DB)(nil)
@@ -205,11 +206,14 @@ func prepare(ctx context.Context, db *sql.DB) error {
 // refused: the program should stop, and start again when the disk is well.
 func (db *DB) Failed() <-chan struct{} { return db.writer.syncer.failed }
 
-// Close finishes what is being written and closes the file.
+// Close finishes what is being written and closes the file. Close does no harm twice: it returns what it did the first time.
 func (db *DB) Close() error {
-	db.stopping.Do(func() { close(db.stop) })
-	<-db.stopped
-	return errors.Join(db.writer.close(), db.testify(), db.closeReaders())
+	db.closing.Do(func() {
+		close(db.stop)
+		<-db.stopped
+		db.closed = errors.Join(db.writer.close(), db.testify(), db.closeReaders())
+	})
+	return db.closed
 }
 
 // close is Close for a database that was not opened wholly.

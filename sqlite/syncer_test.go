@@ -308,3 +308,39 @@ func TestBackupDuringAFailedSync(t *testing.T) {
 		t.Errorf("Backup has left %q, %v", left, err)
 	}
 }
+
+// TestCloseTwice closes a database while changes wait, and what is read, and again meanwhile and afterwards.
+func TestCloseTwice(t *testing.T) {
+	dir := t.TempDir()
+	db, err := sqlite.Open(t.Context(), dir, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun, release := syncs.hold(dir)
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() {
+			id := curfew.SessionID([]byte{'s', byte('a' + i)})
+			_, err := db.Insert(context.Background(), storetest.T0, storetest.Record(string(id), "amara", 0), 0, false)
+			if err != nil && curfew.ErrorCode(err) != curfew.CodeUnavailable {
+				t.Errorf("Insert: %v", err)
+			}
+		})
+	}
+	await(t, begun)
+	for range 3 {
+		all.Go(func() { _, _ = db.Clock(context.Background()) }) // which comes too late, or waits for the disk
+	}
+	for range 2 {
+		all.Go(func() {
+			if err := db.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		})
+	}
+	release()
+	all.Wait()
+	if err := db.Close(); err != nil {
+		t.Errorf("Close again: %v", err)
+	}
+}
