@@ -13,7 +13,8 @@ import (
 )
 
 // An app with its own accounts: the engine keeps its sessions, the middleware keeps out who has none, and the guard shows the
-// Logout dialog in its pages. Another app, which can't be changed, stands behind the same sign-in.
+// Logout dialog in its pages. Another app, which can't be changed, has a host of its own behind the same sign-in. Guard and gate
+// look for sign-in and sign-out below /.curfew/, where no app has anything, unless they are told of others.
 func Example_app() {
 	sessions, err := curfew.New(context.Background(), memory.NewSessions(), curfew.Options{})
 	if err != nil {
@@ -26,15 +27,15 @@ func Example_app() {
 
 func newApp(sessions *curfew.Manager, wiki *url.URL, lifetime time.Duration) http.Handler {
 	passwords := map[string]string{"amara": "a horse, a battery"} // yours are hashed
-	protected, err := gate.New(gate.Options{Sessions: sessions, SignIn: "/login", Apps: []gate.App{{Upstream: wiki}}})
+	protected, err := gate.New(gate.Options{Sessions: sessions, Apps: []gate.App{{Host: "wiki.example.com", Upstream: wiki}}})
 	if err != nil {
 		panic(err)
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
+	mux := http.NewServeMux() // what each host has
+	mux.HandleFunc("GET /.curfew/signin", func(w http.ResponseWriter, r *http.Request) {
 		w.Write([]byte(`<!doctype html><title>Log in</title><form method=post><input name=name><input name=password type=password><button>Log in`))
 	})
-	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /.curfew/signin", func(w http.ResponseWriter, r *http.Request) {
 		name := r.FormValue("name")
 		if want, ok := passwords[name]; !ok || r.FormValue("password") != want {
 			http.Error(w, "wrong", http.StatusForbidden)
@@ -49,13 +50,16 @@ func newApp(sessions *curfew.Manager, wiki *url.URL, lifetime time.Duration) htt
 		curfew.SetCookie(w, r, token)
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 	})
-	mux.Handle("/", curfew.Require("/login", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		session, _ := curfew.FromContext(r.Context())
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Write([]byte(`<!doctype html><script src="/.curfew/guard.js" data-signin="/login" defer></script>Hello, ` + session.User.Name))
-	})))
+	mux.Handle("POST /.curfew/signout", sessions.SignOut("/.curfew/signin"))
 	mux.Handle("GET /.curfew/guard.js", gate.Guard())
 	mux.Handle("/.curfew/api/", http.StripPrefix("/.curfew", httpapi.New(httpapi.Options{Sessions: sessions})))
-	mux.Handle("wiki.example.com/", protected.Proxy())
+	apps := http.NewServeMux() // what each has of its own
+	apps.Handle("/", curfew.Require("/.curfew/signin", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		session, _ := curfew.FromContext(r.Context())
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Write([]byte(`<!doctype html><script src="/.curfew/guard.js" defer></script>Hello, ` + session.User.Name))
+	})))
+	apps.Handle("wiki.example.com/", protected.Proxy())
+	mux.Handle("/", apps)
 	return http.NewCrossOriginProtection().Handler(sessions.Authenticate(mux))
 }

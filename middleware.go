@@ -45,12 +45,11 @@ func (m *Manager) Authenticate(next http.Handler) http.Handler {
 func Require(signIn string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, err := FromContext(r.Context())
-		switch code := ErrorCode(err); {
-		case code == CodeOK:
+		switch {
+		case err == nil:
 			next.ServeHTTP(w, r)
-		case code != CodeNotFound && code != CodeEnded:
-			w.Header().Set("Retry-After", "5")
-			refuse(w, http.StatusServiceUnavailable, "nobody knows at the moment who is signed in")
+		case !isSignedOut(err):
+			refuseUnknown(w)
 		case isPage(r):
 			w.Header().Set("Cache-Control", "no-store")
 			http.Redirect(w, r, signIn+"?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
@@ -58,6 +57,39 @@ func Require(signIn string, next http.Handler) http.Handler {
 			w.Header().Set("WWW-Authenticate", "Cookie")
 			refuse(w, http.StatusUnauthorized, "sign in first")
 		}
+	})
+}
+
+// isSignedOut reports whether the error says that there is no session, as opposed to nobody knowing.
+func isSignedOut(err error) bool {
+	code := ErrorCode(err)
+	return code == CodeNotFound || code == CodeEnded
+}
+
+// SignOut answers the POST of a sign-out button, or of the Logout dialog: it ends the session of the request, takes its cookie and
+// what the browser has cached away, and leads to an address (303), such as the sign-in page. Who has no session is led there too. It
+// must be inside Authenticate, and inside http.CrossOriginProtection, or other sites sign people out. If the session can't be ended
+// the answer is 503 and the cookie stays, so that nobody walks away from a session that lives on.
+func (m *Manager) SignOut(to string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost { // links are followed ahead of any click
+			w.Header().Set("Allow", http.MethodPost)
+			refuse(w, http.StatusMethodNotAllowed, "signing out is a POST")
+			return
+		}
+		s, err := FromContext(r.Context())
+		if err == nil {
+			by := Actor{User: s.User.ID, Name: s.User.Name, Session: s.ID}
+			_, err = m.End(r.Context(), s.ID, Ending{Reason: ReasonSignedOut, By: by})
+		}
+		if err != nil && !isSignedOut(err) {
+			refuseUnknown(w)
+			return
+		}
+		ClearCookie(w, r)
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Clear-Site-Data", `"cache"`)
+		http.Redirect(w, r, to, http.StatusSeeOther)
 	})
 }
 
@@ -71,6 +103,11 @@ func isPage(r *http.Request) bool {
 		return mode == "navigate"
 	}
 	return strings.Contains(first(r.Header, "Accept"), "text/html") && first(r.Header, PassiveHeader) == ""
+}
+
+func refuseUnknown(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "5")
+	refuse(w, http.StatusServiceUnavailable, "nobody knows at the moment who is signed in")
 }
 
 func refuse(w http.ResponseWriter, status int, detail string) {

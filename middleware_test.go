@@ -214,3 +214,41 @@ func TestRequire(t *testing.T) {
 		}
 	}
 }
+
+func TestSignOut(t *testing.T) {
+	store := &full{Store: memory.NewSessions()}
+	m := manage(t, store, curfew.Options{})
+	s, token := start(t, m, amara)
+	h := m.Authenticate(m.SignOut("/login"))
+	post := func(method string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, "/logout", nil)
+		r.AddCookie(&http.Cookie{Name: curfew.PlainCookie, Value: token.Reveal()})
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	if w := post(http.MethodGet); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != http.MethodPost {
+		t.Errorf("a link: %d %v", w.Code, w.Header())
+	}
+	store.full.Store(true)
+	if w := post(http.MethodPost); w.Code != http.StatusServiceUnavailable || w.Header().Get("Set-Cookie") != "" || w.Header().Get("Retry-After") == "" {
+		t.Errorf("a session that can't be ended: %d %v", w.Code, w.Header())
+	}
+	store.full.Store(false)
+	for _, when := range []string{"live", "ended"} {
+		w := post(http.MethodPost)
+		if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/login" || w.Header().Get("Clear-Site-Data") != `"cache"` {
+			t.Errorf("%s: %d %v", when, w.Code, w.Header())
+		}
+		if c := w.Result().Cookies(); len(c) != 1 || c[0].Name != curfew.PlainCookie || c[0].MaxAge >= 0 {
+			t.Errorf("%s: the cookie is left: %v", when, c)
+		}
+	}
+	var ended *curfew.EndedError
+	if _, err := m.Check(t.Context(), token, curfew.Passive); !errors.As(err, &ended) {
+		t.Fatalf("after signing out: %v", err)
+	}
+	if e := ended.Ended.Ending; e.Reason != curfew.ReasonSignedOut || e.By != (curfew.Actor{User: amara.ID, Name: amara.Name, Session: s.ID}) {
+		t.Errorf("ended by %+v", e)
+	}
+}
