@@ -40,7 +40,7 @@ func (m *Manager) Authenticate(next http.Handler) http.Handler {
 }
 
 // Require lets through whoever has a session, and refuses all others. It must be inside Authenticate. Who asks for a page is
-// led to the sign-in page, a path without a query, with the path that was asked for in the parameter next: lead back there only after
+// led to the sign-in page, which may have a query, with the path that was asked for in the parameter next: lead back there only after
 // making sure that it is a path on your own site. Anything else gets 401, and 503 if nobody knows, with a problem document (RFC 9457).
 func Require(signIn string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -52,12 +52,21 @@ func Require(signIn string, next http.Handler) http.Handler {
 			refuseUnknown(w)
 		case isPage(r):
 			w.Header().Set("Cache-Control", "no-store")
-			http.Redirect(w, r, signIn+"?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+			http.Redirect(w, r, withNext(signIn, r.URL.RequestURI()), http.StatusSeeOther)
 		default:
 			w.Header().Set("WWW-Authenticate", "Cookie")
 			refuse(w, http.StatusUnauthorized, "sign in first")
 		}
 	})
+}
+
+// withNext is the address of a sign-in page that leads on to what was asked for.
+func withNext(signIn, uri string) string {
+	separator := "?"
+	if strings.Contains(signIn, "?") {
+		separator = "&"
+	}
+	return signIn + separator + "next=" + url.QueryEscape(uri)
 }
 
 // isSignedOut reports whether the error says that there is no session, as opposed to nobody knowing.

@@ -215,6 +215,17 @@ func TestRequire(t *testing.T) {
 	}
 }
 
+func TestRequireAtAnAddressWithAQuery(t *testing.T) {
+	m := manage(t, memory.NewSessions(), curfew.Options{})
+	r := httptest.NewRequest(http.MethodGet, "/a?b=1", nil)
+	r.Header.Set("Accept", "text/html")
+	w := httptest.NewRecorder()
+	m.Authenticate(curfew.Require("/in?by=name", http.NotFoundHandler())).ServeHTTP(w, r)
+	if got := w.Header().Get("Location"); got != "/in?by=name&next=%2Fa%3Fb%3D1" {
+		t.Errorf("led to %s", got)
+	}
+}
+
 func TestSignOut(t *testing.T) {
 	store := &full{Store: memory.NewSessions()}
 	m := manage(t, store, curfew.Options{})
