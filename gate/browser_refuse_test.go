@@ -15,7 +15,7 @@ import (
 // TestRefusalLooks opens the pages that people get instead of the one they asked for.
 func TestRefusalLooks(t *testing.T) {
 	t.Parallel()
-	g := &Gate{signOut: "/.curfew/signout"}
+	g := &Gate{Options: Options{SignOut: "/.curfew/signout"}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, err := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/"))
 		if err != nil { // the icon, which browsers ask for at any time

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -29,6 +30,11 @@ type Options struct {
 	// SignIn is where a page is led whose reader is signed out, with the page in the parameter next. "" is Curfew's own.
 	SignIn string
 
+	// SignOut is where who is signed in signs out, on each host, by a POST that curfew.Manager.SignOut can answer. The Logout dialog
+	// leads there, and the page that says what is not for their account. "" is Curfew's own. Beside a SignIn that is not Curfew's set
+	// this too, else the page has no such button, and the dialog's finds nobody.
+	SignOut string
+
 	// Checked, if it is set, is told how long it took to say whose session a request is in, and their role.
 	Checked func(took time.Duration)
 
@@ -41,19 +47,20 @@ type Options struct {
 // Gate stands in front of apps. Its methods may be called from many goroutines.
 type Gate struct {
 	Options
-	signOut string          // where who is signed in signs out, on each host, if that is Curfew's own
-	apps    map[string]*App // by host; "" has the hosts that no other has
-	open    []*openings     // of each proxy
+	apps map[string]*App // by host; "" has the hosts that no other has
+	open []*openings     // of each proxy
 }
+
+// ownSignOut is where Curfew's own pages sign out.
+const ownSignOut = mount.Base + "/signout"
 
 // New returns a gate, or an error of curfew.CodeInvalid if an app or a rule is wrong.
 func New(opt Options) (*Gate, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.Default()
 	}
-	signOut := ""
 	if opt.SignIn == "" {
-		opt.SignIn, signOut = mount.Base+"/signin", mount.Base+"/signout"
+		opt.SignIn, opt.SignOut = mount.Base+"/signin", cmp.Or(opt.SignOut, ownSignOut)
 	}
 	if err := CheckApps(opt.Apps); err != nil {
 		return nil, err
@@ -61,7 +68,7 @@ func New(opt Options) (*Gate, error) {
 	if err := CheckConsoleHost(opt.ConsoleHost, opt.Apps); err != nil {
 		return nil, err
 	}
-	g := &Gate{Options: opt, signOut: signOut, apps: map[string]*App{}}
+	g := &Gate{Options: opt, apps: map[string]*App{}}
 	for i := range opt.Apps {
 		g.apps[opt.Apps[i].Host] = &opt.Apps[i]
 	}

@@ -23,12 +23,13 @@ type guardTag struct {
 // rules is counted up when the same page with the same tag would be changed in another way than before.
 const rules = "1"
 
-// newGuardTag returns the tag for pages on a host that has Curfew's own URLs below base, such as "/.curfew", and the sign-in page at an address.
-func newGuardTag(base, signIn string) guardTag {
+// newGuardTag returns the tag for pages on a host that has Curfew's own URLs below base, such as "/.curfew", and the addresses of
+// sign-in page and sign-out.
+func newGuardTag(base, signIn, signOut string) guardTag {
 	script := sha256.Sum256(guard)
 	g := guardTag{
 		tag: `<script src="` + GuardPath + `" defer data-session="` + base + `/api/v1/session" data-signin="` + html.EscapeString(signIn) + `"` +
-			` data-signout="` + base + `/signout"`,
+			` data-signout="` + html.EscapeString(signOut) + `"`,
 		integrity: "sha256-" + base64.StdEncoding.EncodeToString(script[:]),
 	}
 	sum := sha256.Sum256([]byte(rules + g.tag + g.integrity))

@@ -40,7 +40,7 @@ func serveApp(t testing.TB, app http.HandlerFunc) *window {
 }
 
 func guarded(target *url.URL) *httputil.ReverseProxy {
-	tag := newGuardTag("/.curfew", "/.curfew/signin")
+	tag := newGuardTag("/.curfew", "/.curfew/signin", "/.curfew/signout")
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
@@ -146,7 +146,7 @@ func checkHeaders(t *testing.T, res *http.Response, policy string) {
 	for name, want := range map[string]string{
 		"Repr-Digest": "", "Content-Md5": "", "Accept-Ranges": "none",
 		"X-Frame-Options": "DENY", "Link": "</a.css>; rel=preload", "Content-Type": "text/html; charset=utf-8",
-		"ETag": `W/"abc.curfew-s` + newGuardTag("/.curfew", "/.curfew/signin").version + `"`, "Content-Security-Policy": policy,
+		"ETag": `W/"abc.curfew-s` + newGuardTag("/.curfew", "/.curfew/signin", "/.curfew/signout").version + `"`, "Content-Security-Policy": policy,
 	} {
 		if got := res.Header.Get(name); got != want {
 			t.Errorf("%s %s: %q, want %q", res.Request.Method, name, got, want)
@@ -248,7 +248,7 @@ func TestIntoWhat(t *testing.T) {
 		w.Header().Set("Integrity-Policy", "blocked-destinations=(script)")
 		io.WriteString(w, page)
 	})
-	if got := read(t, w.open("POST").Body); !strings.Contains(got, ` crossorigin integrity="`+newGuardTag("", "/signin").integrity+`"></script>`) {
+	if got := read(t, w.open("POST").Body); !strings.Contains(got, ` crossorigin integrity="`+newGuardTag("", "/signin", "/signout").integrity+`"></script>`) {
 		t.Errorf("where scripts must have integrity: %q", got)
 	}
 }
@@ -538,7 +538,7 @@ func TestBehindTheFirstMember(t *testing.T) {
 
 // TestAsked has the conditions and codings that reach the app.
 func TestAsked(t *testing.T) {
-	v := newGuardTag("/.curfew", "/.curfew/signin").version
+	v := newGuardTag("/.curfew", "/.curfew/signin", "/.curfew/signout").version
 	const date, otherDate = "Tue, 12 Mar 2024 12:00:00 GMT", "Wed, 13 Mar 2024 12:00:00 GMT"
 	for name, test := range map[string]struct{ header, value, want string }{
 		"codings":                  {"Accept-Encoding", "gzip, deflate, br;q=0.5, zstd, dcb, dcz, *", "gzip, br;q=0.5, zstd"},
@@ -660,8 +660,9 @@ func TestCutShort(t *testing.T) {
 	}
 }
 
-// TestGuardKnowsSignIn has the guard in an app's page lead to the sign-in page of whoever uses the gate, however its address is written.
-func TestGuardKnowsSignIn(t *testing.T) {
+// TestGuardKnowsSignInAndOut has the guard in an app's page use the sign-in page and the sign-out of whoever uses the gate, however
+// their addresses are written.
+func TestGuardKnowsSignInAndOut(t *testing.T) {
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		io.WriteString(w, "<!doctype html><p>Hello")
@@ -672,11 +673,13 @@ func TestGuardKnowsSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := newHouse(t, nil)
-	for signIn, want := range map[string]string{
-		"/login":           ` data-signin="/login" `,
-		`/in?from="a"&b=c`: ` data-signin="/in?from=&#34;a&#34;&amp;b=c" `,
+	for _, tt := range []struct{ signIn, signOut, want string }{
+		{"/login", "", ` data-signin="/login" data-signout="/.curfew/signout">`},
+		{"/login", "/logout", ` data-signin="/login" data-signout="/logout">`},
+		{"", "/logout", ` data-signin="/.curfew/signin" data-signout="/logout">`},
+		{`/in?from="a"&b=c`, `/"out"`, ` data-signin="/in?from=&#34;a&#34;&amp;b=c" data-signout="/&#34;out&#34;">`},
 	} {
-		g, err := New(Options{Sessions: h.Manager, SignIn: signIn, Apps: []App{{Upstream: upstream}}, Logger: slog.New(slog.DiscardHandler)})
+		g, err := New(Options{Sessions: h.Manager, SignIn: tt.signIn, SignOut: tt.signOut, Apps: []App{{Upstream: upstream}}, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -686,8 +689,8 @@ func TestGuardKnowsSignIn(t *testing.T) {
 		r.Header.Set("Sec-Fetch-Dest", "document")
 		w := httptest.NewRecorder()
 		g.Proxy().ServeHTTP(w, r)
-		if !strings.Contains(w.Body.String(), want) {
-			t.Errorf("the page is %q, want in it%s", w.Body, want)
+		if !strings.Contains(w.Body.String(), tt.want) {
+			t.Errorf("the page is %q, want in it%s", w.Body, tt.want)
 		}
 	}
 }

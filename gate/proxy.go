@@ -92,7 +92,7 @@ func (p *proxy) way(app *App) *httputil.ReverseProxy {
 	if p.Transport != nil {
 		transport = p.Transport(transport)
 	}
-	guard, own := newGuardTag(mount.Base, p.SignIn), newOwnHost(target)
+	guard, own := newGuardTag(mount.Base, p.SignIn, cmp.Or(p.SignOut, ownSignOut)), newOwnHost(target)
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = target.Scheme, target.Host

@@ -505,14 +505,17 @@ func TestWhoIsRefused(t *testing.T) {
 	if _, body := f.get("/mia"); strings.Contains(body, "amara") {
 		t.Errorf("a program reads %s", body)
 	}
-	elsewhere, err := New(Options{Sessions: f.Manager, SignIn: "/login", Apps: []App{{}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := httptest.NewRecorder()
-	refusePage(w, (&proxy{Gate: elsewhere}).newRefusal(http.StatusForbidden, errDenied, "h", curfew.User{Name: "mia"}))
-	if page := w.Body.String(); !strings.Contains(page, "signed in as <b>mia</b>") || strings.Contains(page, "action=") {
-		t.Errorf("where Curfew has no pages, one leads to them:\n%s", page)
+	for signOut, want := range map[string]int{"": 0, "/logout": 1} {
+		elsewhere, err := New(Options{Sessions: f.Manager, SignIn: "/login", SignOut: signOut, Apps: []App{{}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		refusePage(w, elsewhere.newRefusal(http.StatusForbidden, errDenied, "h", curfew.User{Name: "mia"}))
+		page := w.Body.String()
+		if buttons := strings.Count(page, "action="); !strings.Contains(page, "signed in as <b>mia</b>") || buttons != want || strings.Count(page, `action="/logout"`) != want {
+			t.Errorf("where Curfew has no pages, and one signs out at %q:\n%s", signOut, page)
+		}
 	}
 }
 

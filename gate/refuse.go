@@ -79,7 +79,7 @@ var headings = map[int]string{
 func (g *Gate) newRefusal(status int, err error, host string, user curfew.User) refusal {
 	return refusal{
 		problem: newProblem(status, err), Heading: cmp.Or(headings[status], http.StatusText(status)),
-		App: host, User: user, SignOut: g.signOut,
+		App: host, User: user, SignOut: g.SignOut,
 	}
 }
 
