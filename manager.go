@@ -1,6 +1,7 @@
 package curfew
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,8 +71,11 @@ type Manager struct {
 const storeTimeout = 10 * time.Second
 
 // New returns a manager of the sessions in the store. Close it before the store, to write what is still in memory. The
-// context is for New alone. The error has CodeInvalid for a policy that can't be followed.
+// context is for New alone. The error has CodeInvalid without a store, or for a policy that can't be followed.
 func New(ctx context.Context, store Store, opt Options) (*Manager, error) {
+	if store == nil {
+		return nil, &Error{Code: CodeInvalid, Field: "store", Message: "must not be nil; memory.NewSessions and sqlite.Open return one"}
+	}
 	policy := opt.Policy.withDefaults()
 	if err := policy.check(); err != nil {
 		return nil, err
@@ -378,8 +382,12 @@ func (c Change) Apply(s *Session) {
 }
 
 // List returns a page of live sessions. A cursor must come from a page of the same query: any other leads to a page, but nobody
-// knows where it begins.
+// knows where it begins. The error has CodeInvalid for an order that is none of Sorts.
 func (m *Manager) List(ctx context.Context, q Query) (Page, error) {
+	q.Sort = cmp.Or(q.Sort, SortActivity)
+	if err := q.Sort.check(); err != nil {
+		return Page{}, err
+	}
 	q.Now, q.Limit = m.clock.Now(), PageSize(q.Limit)
 	if err := m.settle(ctx, q.Now); err != nil {
 		return Page{}, err
@@ -391,7 +399,7 @@ func (m *Manager) List(ctx context.Context, q Query) (Page, error) {
 	for i := range page.Records {
 		m.refresh(&page.Records[i])
 	}
-	if q.Sort == SortActivity || q.Sort == "" {
+	if q.Sort == SortActivity {
 		slices.SortStableFunc(page.Records, func(a, b Record) int {
 			if q.Desc {
 				a, b = b, a

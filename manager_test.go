@@ -693,6 +693,27 @@ func TestBadPolicy(t *testing.T) {
 	}
 }
 
+func TestNewWithoutAStore(t *testing.T) {
+	_, err := curfew.New(t.Context(), nil, curfew.Options{})
+	if e, ok := errors.AsType[*curfew.Error](err); !ok || e.Code != curfew.CodeInvalid || e.Field != "store" {
+		t.Errorf("New: %v, want CodeInvalid about the store", err)
+	}
+}
+
+// TestListInAnOrderThatIsNone has a slip in an order say so, instead of passing for another order.
+func TestListInAnOrderThatIsNone(t *testing.T) {
+	m := manage(t, memory.NewSessions(), curfew.Options{})
+	_, err := m.List(t.Context(), curfew.Query{Sort: "colour"})
+	if e, ok := errors.AsType[*curfew.Error](err); !ok || e.Code != curfew.CodeInvalid || e.Field != "sort" {
+		t.Errorf("List: %v, want CodeInvalid about the order", err)
+	}
+	for _, sort := range append([]curfew.Sort{""}, curfew.Sorts...) {
+		if _, err := m.List(t.Context(), curfew.Query{Sort: sort}); err != nil {
+			t.Errorf("List in order %q: %v", sort, err)
+		}
+	}
+}
+
 func equal[T comparable](t *testing.T, what string, got, want T) {
 	t.Helper()
 	if got != want {

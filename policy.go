@@ -2,6 +2,7 @@ package curfew
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -57,6 +58,13 @@ func (st Start) check() error {
 		return &Error{Code: CodeInvalid, Field: "grace", Message: "must be whole milliseconds, and not negative"}
 	}
 	return CheckLifetime(st.Lifetime)
+}
+
+func (s Sort) check() error {
+	if !slices.Contains(Sorts, s) {
+		return &Error{Code: CodeInvalid, Field: "sort", Message: fmt.Sprintf("must be one of %q", Sorts)}
+	}
+	return nil
 }
 
 func (p Policy) withDefaults() Policy {

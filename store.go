@@ -127,7 +127,7 @@ type Sort string
 
 // The orders there are. Each begins with the earliest, or the first in the alphabet, unless Query.Desc is set.
 const (
-	SortActivity Sort = "activity" // LastActive; so is any other Sort
+	SortActivity Sort = "activity" // LastActive
 	SortStarted  Sort = "started"  // CreatedAt
 	SortUser     Sort = "user"     // user name, without regard to case
 	SortOrigin   Sort = "origin"
