@@ -43,7 +43,8 @@ func (o outermost) around(next http.Handler) http.Handler {
 		defer a.end()
 		defer rescue(o.log, a, r)
 		if r.Method == http.MethodTrace {
-			writeProblem(a, http.StatusMethodNotAllowed, "TRACE is refused")
+			// 405 would have to name what the address does answer, which only an app knows (RFC 9110, 15.5.6, 15.6.2).
+			writeProblem(a, http.StatusNotImplemented, "TRACE is refused")
 			return
 		}
 		next.ServeHTTP(a, r)

@@ -179,9 +179,6 @@ func TestOversized(t *testing.T) {
 	if status := c.do(http.MethodPut, "/api/v1/account/lifetime", `{"seconds": `+strings.Repeat(" ", 1<<20)+`30}`, "Content-Type", "application/json"); status != http.StatusRequestEntityTooLarge {
 		t.Errorf("a document of 1 MiB: status %d, want 413", status)
 	}
-	if status := c.do(http.MethodTrace, "/sessions", ""); status != http.StatusMethodNotAllowed && status != http.StatusNotFound {
-		t.Errorf("TRACE: status %d", status)
-	}
 }
 
 // TestTokenIsNowhere looks for a token in every place but the cookie.
