@@ -15,10 +15,10 @@ import (
 
 // AuditQuery asks for records of the audit log.
 type AuditQuery struct {
-	Q       string        `query:"q" maxLength:"200" doc:"Words that must all occur in the record."`
+	Q       string        `query:"q" minLength:"1" maxLength:"200" doc:"Words that must all occur in the record."`
 	Event   []audit.Event `query:"event,explode" maxItems:"50" nullable:"false" enum:"authn_login_success,authn_login_fail,excess_rate_limit_exceeded,authn_reauthenticated,authn_reauthentication_fail,authn_password_change,authn_unlocked,authn_device_known,authn_token_created,authn_token_revoked,session_logout,session_expired,session_terminated,sessions_terminated,user_created,user_updated,user_deleted,webhook_tested,webhook_retried,sys_startup,sys_shutdown,sys_restored,audit_forgotten" doc:"Only of these events; may be repeated."`
 	Outcome audit.Outcome `query:"outcome" enum:"success,refused" doc:"Only with this outcome."`
-	User    string        `query:"user" maxLength:"64" doc:"Only what the account with this user name did, or what was done to it."`
+	User    string        `query:"user" minLength:"1" maxLength:"64" doc:"Only what the account with this user name did, or what was done to it."`
 	From    time.Time     `query:"from" doc:"Only at this time or later."`
 	Until   time.Time     `query:"until" doc:"Only before this time."`
 	Format  string        `query:"format" enum:"json,ndjson" default:"json" doc:"json is one page, the latest first. ndjson is the whole log with hashes as a stream, the earliest first; only after goes with it."`

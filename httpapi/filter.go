@@ -10,13 +10,13 @@ import (
 	"github.com/curfewhq/curfew"
 )
 
-// Filter narrows down sessions. Its fields hold together; empty ones do nothing.
+// Filter narrows down sessions. Its fields hold together; those that are left out do nothing, and over HTTP no text may be empty.
 type Filter struct {
-	Q              string    `query:"q" json:"q,omitempty" maxLength:"200" doc:"Words, each of which must begin a word of the user name, the full name or the device, or begin the address."`
-	User           string    `query:"user" json:"user,omitempty" maxLength:"64" doc:"Only of the account with this user name."`
-	Origin         string    `query:"origin" json:"origin,omitempty" maxLength:"64" doc:"Only from this address, or from this network, such as 192.0.2.0/24."`
-	Credential     string    `query:"credential" json:"credential,omitempty" maxLength:"64" doc:"Only signed in this way, such as password."`
-	Device         string    `query:"device" json:"device,omitempty" maxLength:"200" doc:"Words, each of which must begin a word of the device."`
+	Q              string    `query:"q" json:"q,omitempty" minLength:"1" maxLength:"200" doc:"Words, each of which must begin a word of the user name, the full name or the device, or begin the address."`
+	User           string    `query:"user" json:"user,omitempty" minLength:"1" maxLength:"64" doc:"Only of the account with this user name."`
+	Origin         string    `query:"origin" json:"origin,omitempty" minLength:"1" maxLength:"64" doc:"Only from this address, or from this network, such as 192.0.2.0/24."`
+	Credential     string    `query:"credential" json:"credential,omitempty" minLength:"1" maxLength:"64" doc:"Only signed in this way, such as password."`
+	Device         string    `query:"device" json:"device,omitempty" minLength:"1" maxLength:"200" doc:"Words, each of which must begin a word of the device."`
 	StartedAfter   time.Time `query:"started_after" json:"started_after,omitzero" doc:"Only started later than this."`
 	IdleLongerThan int64     `query:"idle_longer_than" json:"idle_longer_than,omitempty" minimum:"0" maximum:"2592000" doc:"Only without activity for more seconds than this."`
 }

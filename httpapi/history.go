@@ -17,7 +17,7 @@ import (
 type HistoryQuery struct {
 	Filter
 	Reason string    `query:"reason" enum:"signed-out,idle,expired,terminated,password-changed,role-changed,account-disabled,account-deleted,replaced,restored" doc:"Only ended for this."`
-	Actor  string    `query:"actor" maxLength:"128" doc:"Only ended by who has this name."`
+	Actor  string    `query:"actor" minLength:"1" maxLength:"128" doc:"Only ended by who has this name."`
 	From   time.Time `query:"from" doc:"Only ended at this time or later."`
 	Until  time.Time `query:"until" doc:"Only ended before this time."`
 	Format string    `query:"format" enum:"json,csv,ndjson" default:"json" doc:"json is one page. csv (RFC 4180) and ndjson are all from the cursor on, as a stream; limit does nothing there."`

@@ -16,7 +16,7 @@ import (
 var errQuery = &curfew.Error{Code: curfew.CodeInvalid, Message: "what follows the ? in the address can't be read: % is written as %25 there, and ; as %3B"}
 
 // checkQuery refuses a query that would be read as less than it says, so that no slip in a filter lists everybody: one that can't be
-// read, and a parameter that is there twice, of which the first alone would count.
+// read, a parameter that is there twice, of which the first alone would count, and one without a value, which would count for nothing.
 func checkQuery(r *http.Request, lists map[string]bool) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -26,6 +26,9 @@ func checkQuery(r *http.Request, lists map[string]bool) error {
 		values := query[name]
 		if len(values) > 1 && !lists[name] {
 			return &curfew.Error{Code: curfew.CodeInvalid, Field: name, Message: "is there more than once"}
+		}
+		if slices.Contains(values, "") && name != "cursor" { // the first page's
+			return &curfew.Error{Code: curfew.CodeInvalid, Field: name, Message: "must not be empty"}
 		}
 		if slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) }) {
 			return &curfew.Error{Code: curfew.CodeInvalid, Field: name, Message: "must be UTF-8"}

@@ -91,7 +91,7 @@ func (a *api) session(c *call, _ afresh, _ none) (Session, error) { return a.own
 
 // afresh is for scripts that ask again and again: a service worker may keep answers, whatever their headers say.
 type afresh struct {
-	At string `query:"at" maxLength:"40" doc:"Anything. An address that was never asked before gets past whatever keeps answers in a browser."`
+	At string `query:"at" minLength:"1" maxLength:"40" doc:"Anything. An address that was never asked before gets past whatever keeps answers in a browser."`
 }
 
 // extend answers for an ended session as session does, so that the guard needs no special case.

@@ -12,7 +12,7 @@ import (
 // Paging says which part of a list is asked for.
 type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"How many entries at most."`
-	Cursor string `query:"cursor" maxLength:"2048" doc:"The next_cursor of the page before."`
+	Cursor string `query:"cursor" maxLength:"2048" doc:"The next_cursor of the page before; empty for the first page."`
 }
 
 // SessionQuery asks for a page of live sessions.

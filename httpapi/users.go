@@ -48,8 +48,8 @@ type UserChange struct {
 
 // UserQuery asks for a page of accounts.
 type UserQuery struct {
-	Q        string `query:"q" maxLength:"200" doc:"Words that must all occur in the user name or the full name."`
-	Username string `query:"username" maxLength:"64" doc:"Only the account with this user name."`
+	Q        string `query:"q" minLength:"1" maxLength:"200" doc:"Words that must all occur in the user name or the full name."`
+	Username string `query:"username" minLength:"1" maxLength:"64" doc:"Only the account with this user name."`
 	Paging
 }
 
