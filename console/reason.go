@@ -43,6 +43,6 @@ func endedText(e curfew.Ended, whose string, c clock) string {
 	case curfew.ReasonRestored:
 		return "Signed out" + at + ": this server was restored from a backup."
 	default:
-		return "Ended" + by + at + "."
+		return whose + " session was ended" + by + at + "."
 	}
 }

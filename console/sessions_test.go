@@ -219,7 +219,7 @@ func TestEndingASessionNeedsTheTick(t *testing.T) {
 	}
 	w = c.post(path, url.Values{"confirm": {"yes"}})
 	wantStatus(t, w, http.StatusNotFound)
-	wantText(t, w, "Ended by amara at 14:03")
+	wantText(t, w, "Their session was ended by amara at 14:03")
 }
 
 func TestNobodyEndsTheirOwnSessionFromTheList(t *testing.T) {

@@ -168,7 +168,7 @@ func TestSignInPageSaysHowTheSessionEnded(t *testing.T) {
 		{"terminated", func(t *testing.T, h *house, s curfew.Session) {
 			c := h.in("amara")
 			c.post("/sessions/"+string(s.ID)+"/end", url.Values{"confirm": {"yes"}})
-		}, "Ended by amara at 14:03 UTC."},
+		}, "Your session was ended by amara at 14:03 UTC."},
 		{"password", func(t *testing.T, h *house, s curfew.Session) {
 			if err := h.accounts.SetPassword(t.Context(), curfew.Actor{Name: "amara"}, s.User.ID, password+"!"); err != nil {
 				t.Fatal(err)

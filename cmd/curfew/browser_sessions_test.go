@@ -81,7 +81,7 @@ func TestEndASession(t *testing.T) {
 	admin.Click(confirm)
 	user.Until("the ended one sees the sign-in page", "location.pathname === '/signin'", patience)
 	t.Logf("from the click to the sign-in page: %v", time.Since(start).Round(time.Millisecond))
-	user.UntilText("Ended by amara at ")
+	user.UntilText("Your session was ended by amara at ")
 	user.Shoot("ended-by")
 	user.Axe("sign-in after the end")
 	admin.Until("the end is said", "window.rowsWhenSaid !== undefined", patience)
