@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,7 +84,10 @@ func (c backupCmd) fetch(ctx context.Context, to string) (part string, err error
 	}
 	f, err := os.CreateTemp(dir, pattern) // mode 0600
 	if err != nil {
-		return "", err
+		if failed, ok := errors.AsType[*fs.PathError](err); ok {
+			err = failed.Err // without its path, which nobody gave
+		}
+		return "", fmt.Errorf("can't write to the folder %s: %w", cmp.Or(dir, os.TempDir()), err)
 	}
 	err = c.with(ctx, false, func(api *httpapi.Client) error {
 		b, err := api.Backup(ctx)
