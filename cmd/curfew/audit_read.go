@@ -31,7 +31,7 @@ type auditListCmd struct {
 	User    string        `env:"-" placeholder:"NAME" help:"Only what this user did, or what was done to them."`
 	From    moment        `env:"-" placeholder:"TIME" help:"Only at this time or later: a date, a date and time, or how long ago, such as 12h or 30d."`
 	Until   moment        `env:"-" placeholder:"TIME" help:"Only before this time."`
-	Limit   int           `env:"-" placeholder:"N" help:"At most so many. Without it all."`
+	Limit   limit         `env:"-" placeholder:"N" help:"At most so many. Without it all."`
 	JSON    bool          `env:"-" name:"json" help:"Print JSON, a record a line."`
 }
 
@@ -47,8 +47,8 @@ Examples:
 
 // Run lists records.
 func (c auditListCmd) Run(ctx context.Context, std streams) error {
-	if c.Limit < 0 {
-		return usage("--limit must be 1 or more")
+	if err := checkSpan(c.From, c.Until); err != nil {
+		return err
 	}
 	if err := checkEvents(c.Event); err != nil {
 		return err

@@ -18,7 +18,7 @@ type historyCmd struct {
 	By     string `env:"-" placeholder:"NAME" help:"Only ended by who has this name."`
 	From   moment `env:"-" placeholder:"TIME" help:"Only ended at this time or later: a date, a date and time, or how long ago, such as 12h or 30d."`
 	Until  moment `env:"-" placeholder:"TIME" help:"Only ended before this time."`
-	Limit  int    `env:"-" placeholder:"N" help:"At most so many lines of a table or of JSON. Without it all."`
+	Limit  limit  `env:"-" placeholder:"N" help:"At most so many lines of a table or of JSON. Without it all."`
 	Format string `env:"-" default:"table" enum:"table,csv,json,ndjson" help:"table, csv (RFC 4180) or json, also called ndjson: an object a line."`
 	JSON   bool   `env:"-" name:"json" help:"The same as --format json."`
 }
@@ -39,8 +39,11 @@ func (c historyCmd) Run(ctx context.Context, std streams) error {
 	if c.JSON {
 		c.Format = "json"
 	}
-	if c.Limit < 0 || c.Limit > 0 && c.Format == "csv" {
-		return usage("--limit must be 1 or more, and goes with a table or with JSON")
+	if c.Limit > 0 && c.Format == "csv" {
+		return usage("--limit goes with a table or with JSON")
+	}
+	if err := checkSpan(c.From, c.Until); err != nil {
+		return err
 	}
 	q := httpapi.HistoryQuery{Filter: c.filter(), Reason: c.Reason, Actor: c.By, From: c.From.Time, Until: c.Until.Time}
 	return c.with(ctx, false, func(api *httpapi.Client) error {
@@ -83,8 +86,8 @@ func printLines[T any](w io.Writer, list iter.Seq2[T, error]) error {
 	return out.Flush()
 }
 
-// limited is at most n of the list, or all for 0.
-func limited[T any](list iter.Seq2[T, error], n int) iter.Seq2[T, error] {
+// limited is at most n of the list, or all without a limit.
+func limited[T any](list iter.Seq2[T, error], n limit) iter.Seq2[T, error] {
 	if n == 0 {
 		return list
 	}

@@ -68,7 +68,7 @@ func (c sessionsCmd) watchScreen(ctx context.Context, std streams, api *httpapi.
 	defer stop()
 	s := &screen{
 		std: std, api: api, server: c.Server, todo: make(chan func()),
-		query: httpapi.SessionQuery{Filter: c.filter(), Sort: c.Sort, Paging: httpapi.Paging{Limit: c.Limit}},
+		query: httpapi.SessionQuery{Filter: c.filter(), Sort: c.Sort, Paging: httpapi.Paging{Limit: int(c.Limit)}},
 	}
 	go s.listen(in, stop)
 	return s.run(ctx)

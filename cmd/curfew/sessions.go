@@ -14,7 +14,7 @@ type sessionsCmd struct {
 	serverFlags
 	filterFlags
 	Sort  string `env:"-" default:"-started" enum:"started,-started,activity,-activity,user,-user,origin,-origin,device,-device" help:"The order: started, activity, user, origin or device; with - before it the other way round. Times begin with the earliest, or with - the latest."`
-	Limit int    `env:"-" placeholder:"N" help:"At most so many. Without it all."`
+	Limit limit  `env:"-" placeholder:"N" help:"At most so many. Without it all."`
 	Watch bool   `env:"-" help:"Show what happens as it does: in a terminal a live table, until q or Ctrl-C; else a line an event, with --json an object, narrowed down by --user alone."`
 	JSON  bool   `env:"-" name:"json" help:"Print JSON."`
 }
@@ -33,14 +33,11 @@ Sorted by anything but started, a list of several pages may miss a session that 
 
 // Run lists the live sessions.
 func (c sessionsCmd) Run(ctx context.Context, std streams) error {
-	if c.Limit < 0 {
-		return usage("--limit must be 1 or more")
-	}
 	return c.with(ctx, false, func(api *httpapi.Client) error {
 		if c.Watch {
 			return c.watch(ctx, std, api)
 		}
-		list := &sessionList{limit: c.Limit, query: httpapi.SessionQuery{Filter: c.filter(), Sort: c.Sort}}
+		list := &sessionList{limit: int(c.Limit), query: httpapi.SessionQuery{Filter: c.filter(), Sort: c.Sort}}
 		if c.JSON {
 			return printList(std.out, list.all(ctx, api))
 		}
