@@ -192,15 +192,18 @@ func (s *screen) draw() {
 	fmt.Fprint(s.std.out, homeCursor+s.frame(width, height, time.Now())+eraseBelow)
 }
 
+// screenColumns begin with what matters most: a narrow terminal cuts the others.
+var screenColumns = []column{{"USER", 20}, {"IDLE", 0}, {"ORIGIN", 15}, {"DEVICE", 8}, {"STARTED", 0}, {"ID", 0}}
+
 // frame is the picture, of at most so many lines.
 func (s *screen) frame(width, height int, now time.Time) string {
 	lines := []string{s.head(now), ""}
 	var rows strings.Builder
-	t := newTable(&rows, column{"USER", 8}, column{"STARTED", 0}, column{"IDLE", 0}, column{"ORIGIN", 15}, column{"DEVICE", 8}, column{"ID", 0})
+	t := newTable(&rows, screenColumns...)
 	t.screen = width
 	for _, session := range s.page.Sessions[:min(len(s.page.Sessions), max(height-around, 1))] {
 		idle := session.ServerTime.Sub(session.LastActiveAt.Time) + now.Sub(s.seen)
-		t.row(session.Username, when(session.CreatedAt.Time), idle.Truncate(time.Second).String(), session.Origin, session.Device, string(session.ID))
+		t.row(session.Username, idle.Truncate(time.Second).String(), session.Origin, session.Device, when(session.CreatedAt.Time), string(session.ID))
 	}
 	t.flush() // a strings.Builder takes all
 	lines = append(lines, strings.Split(strings.TrimSuffix(rows.String(), "\n"), "\n")...)

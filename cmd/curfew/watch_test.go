@@ -181,7 +181,7 @@ func TestWatchScreen(t *testing.T) {
 			until(t, picture, `^\d+ sessions?, |^0 sessions, `)
 
 			s.signIn("otto")
-			until(t, picture, `(?m)^otto +[-0-9]{10} [:0-9]{8} \S+ +\d+s +127\.0\.0\.1 +Go-http-client\S* +\w+$`)
+			until(t, picture, `(?m)^otto +\d+s +127\.0\.0\.1 +Go-http-client\S* +[-0-9]{10} [:0-9]{8} \S+ +\w+$`)
 			until(t, picture, `[:0-9]{8} otto 127\.0\.0\.1 started \(q quits\)$`)
 			resize(8, 40)
 			until(t, func() string {
@@ -242,5 +242,17 @@ func TestFrame(t *testing.T) {
 	}
 	if head := s.head(now); !strings.HasPrefix(head, "more than 10000 sessions, the first 500 at https://curfew.example.com, ") {
 		t.Errorf("head %q", head)
+	}
+}
+
+// TestNarrowFrame shows who it is, and since when they do nothing, where there is no room for all.
+func TestNarrowFrame(t *testing.T) {
+	now := time.Now()
+	s := &screen{seen: now, page: httpapi.SessionPage{Count: 1, Sessions: []httpapi.Session{{
+		ID: "5vz2c4kx7q3mhd6w", Username: "jessica.abercrombie", Origin: "192.0.2.7", Device: "Chrome 156 on macOS",
+		CreatedAt: httpapi.Time{Time: now}, ServerTime: httpapi.Time{Time: now}, LastActiveAt: httpapi.Time{Time: now},
+	}}}}
+	if frame := s.frame(40, 24, now); !strings.Contains(frame, "jessica.abercrombie  0s    192.0.2.7") {
+		t.Errorf("at 40 columns it shows\n%s", frame)
 	}
 }
