@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 	"unsafe"
 
 	"modernc.org/libc"
@@ -26,7 +27,8 @@ type disk struct {
 	names   map[string]*inode // the files there are
 	first   map[string]*inode // those there were when the recording began
 	log     []change
-	relaxed bool // the package's own syncs do nothing
+	relaxed bool          // the package's own syncs do nothing
+	takes   time.Duration // each of them
 }
 
 // inode is a file, under whatever name or none.
@@ -39,6 +41,8 @@ type change struct {
 	file   *inode
 	offset int64
 	data   []byte
+	no     int // how many changes there were before it
+	begun  int // of a sync: how many when it began, which are those that it brings to the disk
 }
 
 type changeKind int
@@ -109,12 +113,23 @@ func (d *disk) relax() {
 	d.relaxed = true
 }
 
+// slow has each sync by the package take some time.
+func (d *disk) slow(takes time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.takes = takes
+}
+
 // sync is a sync of the log by the package, past SQLite.
 func (d *disk) sync(log string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	begun := len(d.log)
+	d.mu.Unlock()
+	time.Sleep(d.takes)
+	d.mu.Lock()
 	if !d.relaxed {
-		d.log = append(d.log, change{kind: syncedFile, file: d.names[log]})
+		d.log = append(d.log, change{kind: syncedFile, file: d.names[log], begun: begun})
 	}
 }
 
@@ -136,7 +151,8 @@ func (d *disk) remains(changes int, r *rand.Rand) map[string][]byte {
 		files[f] = slices.Clone(f.first)
 	}
 	all := func() bool { return true }
-	for _, c := range d.log[:changes] {
+	for no, c := range d.log[:changes] {
+		c.no = no
 		switch c.kind {
 		case created, deleted:
 			unsyncedNames = append(unsyncedNames, c)
@@ -146,8 +162,12 @@ func (d *disk) remains(changes int, r *rand.Rand) map[string][]byte {
 			rename(names, unsyncedNames)
 			unsyncedNames = nil
 		case syncedFile:
-			files[c.file] = rewritten(files[c.file], unsynced[c.file], all)
-			delete(unsynced, c.file)
+			late := slices.IndexFunc(unsynced[c.file], func(w change) bool { return w.no >= c.begun })
+			if late < 0 {
+				late = len(unsynced[c.file])
+			}
+			files[c.file] = rewritten(files[c.file], unsynced[c.file][:late], all)
+			unsynced[c.file] = unsynced[c.file][late:]
 		}
 	}
 	share := []float64{0, 0.5, r.Float64(), 1}[r.IntN(4)]
@@ -341,7 +361,7 @@ func layerTruncate(tls *libc.TLS, pFile uintptr, size int64) int32 {
 
 func layerSync(_ *libc.TLS, pFile uintptr, _ int32) int32 {
 	f := recorder.file(pFile)
-	f.note(change{kind: syncedFile, file: f.inode})
+	f.note(change{kind: syncedFile, file: f.inode, begun: f.changes()})
 	if f.syncsFolder {
 		f.syncsFolder = false
 		f.note(change{kind: syncedFolder})

@@ -147,13 +147,18 @@ func (h *powered) reopen() error {
 }
 
 // restore makes a new folder with the files.
-func (h *powered) restore(files map[string][]byte) {
-	h.dir = h.t.TempDir()
+func (h *powered) restore(files map[string][]byte) { h.dir = folder(h.t, files) }
+
+// folder returns a new folder with the files.
+func folder(t *testing.T, files map[string][]byte) string {
+	t.Helper()
+	dir := t.TempDir()
 	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(h.dir, name), data, 0o600); err != nil {
-			h.t.Fatal(err)
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
+	return dir
 }
 
 // compare wants in the database what was done, with or without what was in doubt.
