@@ -138,8 +138,11 @@ func CheckBackup(ctx context.Context, file string) error { return check(ctx, fil
 
 // check does one of SQLite's checks on a database and those of ours, without changing it.
 func check(ctx context.Context, file, pragma string) error {
-	if _, err := os.Stat(file); err != nil {
+	switch info, err := os.Stat(file); {
+	case err != nil:
 		return err
+	case info.Size() == 0: // which to SQLite is a database without tables
+		return fmt.Errorf("the backup %s is empty", file)
 	}
 	db, err := sql.Open("sqlite", dsn(file, "ro"))
 	if err != nil {

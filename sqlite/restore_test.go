@@ -573,7 +573,8 @@ func TestBackupIsCancelled(t *testing.T) {
 func TestCheckBackup(t *testing.T) {
 	const page = 4096
 	for name, damage := range map[string]func(data []byte) []byte{
-		"cut": func(data []byte) []byte { return data[:len(data)-page] },
+		"nothing": func([]byte) []byte { return nil }, // such as a stream of a backup that failed
+		"cut":     func(data []byte) []byte { return data[:len(data)-page] },
 		"an index entry": func(data []byte) []byte {
 			return []byte(strings.Replace(string(data), "id-amaraamaraFull", "id-amaraomaraFull", 1))
 		},
