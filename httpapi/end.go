@@ -87,6 +87,9 @@ func (a *api) target(c *call, req End) (target, error) {
 	case len(req.IDs) > 0:
 		return a.targetIDs(c, req.IDs)
 	default:
+		if err := req.Filter.checkWords(); err != nil {
+			return target{}, err
+		}
 		return a.targetFilter(c, *req.Filter, req.Expect != nil)
 	}
 }

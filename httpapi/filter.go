@@ -21,6 +21,17 @@ type Filter struct {
 	IdleLongerThan int64     `query:"idle_longer_than" json:"idle_longer_than,omitempty" minimum:"0" maximum:"2592000" doc:"Only without activity for more seconds than this."`
 }
 
+// checkWords refuses words of which there are none: what has none of them would be everybody's.
+func (f Filter) checkWords() error {
+	switch {
+	case f.Q != "" && isBlank(f.Q):
+		return &curfew.Error{Code: curfew.CodeInvalid, Field: "filter.q", Message: "must not be empty"}
+	case f.Device != "" && isBlank(f.Device):
+		return &curfew.Error{Code: curfew.CodeInvalid, Field: "filter.device", Message: "must not be empty"}
+	}
+	return nil
+}
+
 // sieve is a Filter as it works: what the store finds, and what is looked at here.
 type sieve struct {
 	user     curfew.UserID // whose; empty: everybody's

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -27,7 +28,7 @@ func checkQuery(r *http.Request, lists map[string]bool) error {
 		if len(values) > 1 && !lists[name] {
 			return &curfew.Error{Code: curfew.CodeInvalid, Field: name, Message: "is there more than once"}
 		}
-		if slices.Contains(values, "") && name != "cursor" { // the first page's
+		if slices.ContainsFunc(values, isBlank) && name != "cursor" { // the first page's
 			return &curfew.Error{Code: curfew.CodeInvalid, Field: name, Message: "must not be empty"}
 		}
 		if slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) }) {
@@ -36,6 +37,8 @@ func checkQuery(r *http.Request, lists map[string]bool) error {
 	}
 	return nil
 }
+
+func isBlank(text string) bool { return strings.TrimSpace(text) == "" }
 
 // listsOf are the parameters of a route that may be there more than once.
 func listsOf(o *huma.OpenAPI, rt route) map[string]bool {
