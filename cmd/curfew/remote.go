@@ -45,7 +45,7 @@ func (f *serverFlags) AfterApply(k *kong.Context) error {
 			continue
 		}
 		given[part.Flag.Name] = true
-		if slices.Contains(narrowing, part.Flag.Name) && part.Flag.Target.String() == "" {
+		if slices.Contains(narrowing, part.Flag.Name) && strings.TrimSpace(part.Flag.Target.String()) == "" {
 			return fmt.Errorf("--%s is empty", part.Flag.Name)
 		}
 	}
