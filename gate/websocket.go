@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	frameGrace = 500 * time.Millisecond // for the app to end the frame in which it is
+	frameGrace = 400 * time.Millisecond // for the app to end the frame in which it is
 	sayFirst   = 100 * time.Millisecond // taking one down costs more than telling a client, so of many all are told first
 	lingerFor  = 300 * time.Millisecond // for the client to read why
 	sayTries   = 2                      // how often it is said, if time runs out
@@ -47,6 +47,7 @@ type socket struct {
 	frames frames     // what the app has sent so far
 	ending []byte     // the close frame, once there is to be one
 	ended  bool
+	stuck  bool // the client takes nothing any more
 }
 
 // Close frames, with the status of RFC 6455, 7.4.1: 1001, going away, after which clients connect anew by themselves; and
@@ -87,6 +88,7 @@ func (s *socket) Write(b []byte) (int, error) {
 		b = b[:s.frames.rest(b)]
 	}
 	n, err := s.Conn.Write(b)
+	s.stuck = err != nil
 	if s.web {
 		s.frames.pass(b[:n])
 	}
@@ -131,19 +133,35 @@ func (s *socket) say() {
 			return
 		}
 	}
+	s.stuck = true
 }
 
 // Close closes the connection, after the client had a chance to read the reason: a connection that is closed with
-// something unread is reset, and the reason lost.
+// something unread is reset, and the reason lost. Where the client takes nothing that is what it gets.
 func (s *socket) Close() error {
 	s.mu.Lock()
-	linger := s.ended && s.web
+	linger, stuck := s.ended && s.web, s.stuck
 	s.mu.Unlock()
+	if stuck {
+		return reset(s.Conn)
+	}
 	if half, ok := s.Conn.(interface{ CloseWrite() error }); ok && linger && half.CloseWrite() == nil {
 		s.Conn.SetReadDeadline(time.Now().Add(lingerFor))
 		io.Copy(io.Discard, s.Conn)
 	}
 	return s.Conn.Close()
+}
+
+// reset closes the connection with all that waits for the client, which the system would keep for as long as it reads slowly. TLS would
+// wait five seconds to say that it closes.
+func reset(conn net.Conn) error {
+	if over, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = over.NetConn()
+	}
+	if tcp, ok := conn.(interface{ SetLinger(sec int) error }); ok {
+		tcp.SetLinger(0)
+	}
+	return conn.Close()
 }
 
 // CloseWrite passes on that the app has said all.

@@ -3,7 +3,9 @@ package gate
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -11,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,23 +142,52 @@ func TestWebSocketInAFrame(t *testing.T) {
 	}
 }
 
-// TestWebSocketUnread has a client that reads nothing, so that the app's frame never comes to its end: it is cut all the same.
+// TestWebSocketUnread has a client that reads nothing, so that the app's frame never comes to its end: it is cut all the same, and what
+// was on its way is dropped.
 func TestWebSocketUnread(t *testing.T) {
-	gone := make(chan struct{})
-	f := newFront(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer close(gone)
-		chat(w, r)
-	}), frontOptions{})
-	if _, _, err := f.connect("/chatter", f.amara); err != nil {
-		t.Fatal(err)
+	for name, opt := range map[string]frontOptions{"plain": {}, "TLS": {tls: true}} {
+		t.Run(name, func(t *testing.T) {
+			gone := make(chan struct{})
+			f := newFront(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer close(gone)
+				chat(w, r)
+			}), opt)
+			conn := f.dialSlowly()
+			io.WriteString(conn, "GET /chatter HTTP/1.1\r\nHost: h\r\nCookie: "+f.cookie(f.amara)+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+				"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+			if _, err := io.ReadFull(conn, make([]byte, 12)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(300 * time.Millisecond) // all buffers are full
+			began := time.Now()
+			f.end()
+			<-gone
+			if late := time.Since(began); late > patience {
+				t.Errorf("cut after %v", late)
+			}
+			n, err := io.Copy(io.Discard, conn)
+			if late := time.Since(began); !errors.Is(err, syscall.ECONNRESET) || n > 256<<10 || late > patience {
+				t.Errorf("after %v %d bytes are read, and %v, want no more than what had come, and a reset", late, n, err)
+			}
+		})
 	}
-	time.Sleep(300 * time.Millisecond) // all buffers are full
-	began := time.Now()
-	f.end()
-	<-gone
-	if late := time.Since(began); late > patience {
-		t.Errorf("cut after %v", late)
+}
+
+// dialSlowly connects to the server, and keeps little of what nobody reads.
+func (f *front) dialSlowly() net.Conn {
+	f.t.Helper()
+	address := f.server.Listener.Addr().String()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		f.t.Fatal(err)
 	}
+	f.t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(2 * patience))
+	conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	if f.server.TLS == nil {
+		return conn
+	}
+	return tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // httptest's own certificate
 }
 
 // TestManyWebSockets has many of them cut at once. How soon a thousand are is for the benchmark to say.
