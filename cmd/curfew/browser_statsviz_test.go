@@ -12,7 +12,7 @@ const vizPath = "/debug/statsviz/"
 
 func newViz(t *testing.T) *statsviz.Server {
 	t.Helper()
-	viz, err := statsviz.NewServer(statsviz.SendFrequency(100 * time.Millisecond))
+	viz, err := statsviz.NewServer() // it sends once a second: drawing takes the browser long
 	if err != nil {
 		t.Fatal(err)
 	}
