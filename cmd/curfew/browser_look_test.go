@@ -52,17 +52,26 @@ func TestLook(t *testing.T) {
 func (b *tab) look(l look, name string) {
 	b.t.Helper()
 	b.Axe(l.Name + " " + name)
+	b.fits(l, name)
+}
+
+// fits sees that the page is not wider than its window, and takes its picture.
+func (b *tab) fits(l look, name string) {
+	b.t.Helper()
 	b.Fits(l.Name + " " + name)
 	b.Shoot(l.Name + "-" + name)
 }
 
-// lookAll looks at one page in light and dark, without loading it again: that and axe are most of what a look takes. The next
-// page is loaded in the last look.
+// lookAll looks at one page in light and dark, which have different colours and nothing else (light-dark in app.css), without loading it
+// again: that and axe are most of what a look takes. The next page is loaded in the last look.
 func (b *tab) lookAll(looks []look, name string) {
 	b.t.Helper()
-	for _, l := range looks {
+	b.Resize(looks[0])
+	b.look(looks[0], name)
+	for _, l := range looks[1:] {
 		b.Resize(l)
-		b.look(l, name)
+		b.AxeColours(l.Name + " " + name)
+		b.fits(l, name)
 	}
 }
 

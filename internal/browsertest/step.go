@@ -137,8 +137,20 @@ func (b *Tab) LoadAxe() {
 // Axe fails the test for each thing in the page that keeps people out.
 func (b *Tab) Axe(what string) {
 	b.t.Helper()
+	b.runAxe(what, "['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa','best-practice']")
+}
+
+// AxeColours is Axe with the rules that look at colours: it is for a page that Axe has just seen in other colours.
+func (b *Tab) AxeColours(what string) {
+	b.t.Helper()
+	b.runAxe(what, "{type: 'rule', values: ['color-contrast', 'link-in-text-block']}")
+}
+
+// runAxe has axe try the rules. It describes only what it finds wrong: to describe all that is well takes as long again.
+func (b *Tab) runAxe(what, rules string) {
+	b.t.Helper()
 	b.LoadAxe()
-	found := Eval[string](b, `axe.run(document, {runOnly: ['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa','best-practice']})
+	found := Eval[string](b, `axe.run(document, {resultTypes: ['violations'], runOnly: `+rules+`})
 		.then(r => JSON.stringify(r.violations.map(v => v.id + ': ' + v.help + ' — ' + v.nodes.map(n => n.target.join(' ')).join(', '))))`)
 	var violations []string
 	if err := json.Unmarshal([]byte(found), &violations); err != nil {
