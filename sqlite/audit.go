@@ -92,7 +92,7 @@ func (db *DB) AuditBlocks(ctx context.Context, no int64, back bool, most int) ([
 		query = "SELECT no, count, at, lines, hash FROM audit " +
 			"WHERE no >= (SELECT ifnull(max(no), 0) FROM audit WHERE no <= ?1) AND no + count > ?1 ORDER BY no LIMIT ?2"
 	}
-	return readAll(ctx, db.reads, func(s scanner) (b audit.Block, err error) {
+	return readAll(ctx, db.reads.records(), func(s scanner) (b audit.Block, err error) {
 		var at int64
 		var hash []byte
 		if err := s.Scan(&b.No, &b.Count, &at, &b.Lines, &hash); err != nil {
@@ -106,17 +106,17 @@ func (db *DB) AuditBlocks(ctx context.Context, no int64, back bool, most int) ([
 
 // AuditStart implements audit.Store.
 func (db *DB) AuditStart(ctx context.Context) (audit.Mark, error) {
-	return scanMark(db.reads.row(ctx, "SELECT no, hash FROM audit_start"))
+	return scanMark(db.reads.records().row(ctx, "SELECT no, hash FROM audit_start"))
 }
 
 // AuditEnd implements audit.Store.
 func (db *DB) AuditEnd(ctx context.Context) (audit.Mark, error) {
-	return scanMark(db.reads.row(ctx, auditEnd))
+	return scanMark(db.reads.records().row(ctx, auditEnd))
 }
 
 // AuditSince implements audit.Store.
 func (db *DB) AuditSince(ctx context.Context, at time.Time) (no int64, err error) {
-	err = db.reads.row(ctx, "SELECT no FROM audit WHERE at >= ? ORDER BY at, no LIMIT 1", milli(at)).Scan(&no)
+	err = db.reads.records().row(ctx, "SELECT no FROM audit WHERE at >= ? ORDER BY at, no LIMIT 1", milli(at)).Scan(&no)
 	if errors.Is(err, sql.ErrNoRows) {
 		end, err := db.AuditEnd(ctx)
 		return end.No + 1, err

@@ -37,7 +37,7 @@ func (db *DB) Backup(ctx context.Context) (file string, err error) {
 	file = filepath.Join(db.dir, leftoverPrefix+rand.Text()+".db")
 	err = copyDatabase(ctx, filepath.Join(db.dir, FileName), file)
 	if err == nil {
-		if err = db.reads.settled(ctx, nil); err != nil {
+		if err = db.reads.records().settled(ctx, nil); err != nil {
 			err = errors.Join(err, os.Remove(file))
 		}
 	}

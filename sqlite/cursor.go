@@ -12,7 +12,7 @@ var _ audit.CursorStore = (*DB)(nil)
 // Cursors implements audit.CursorStore.
 func (db *DB) Cursors(ctx context.Context) (map[string]audit.Cursor, error) {
 	cursors := map[string]audit.Cursor{}
-	_, err := readAll(ctx, db.reads, func(s scanner) (name string, err error) {
+	_, err := readAll(ctx, db.reads.records(), func(s scanner) (name string, err error) {
 		var c audit.Cursor
 		err = s.Scan(&name, &c.No, &c.Off)
 		cursors[name] = c

@@ -9,11 +9,25 @@ import (
 type reader struct {
 	*sql.DB
 	syncer *syncer // nil where nobody writes
+	timely bool    // what it reads hangs on the time of each commit, or on its records in the audit log
+}
+
+// records is the reader for the clock and the audit log.
+func (r reader) records() reader {
+	r.timely = true
+	return r
 }
 
 // settled returns the error of what was read, or none once that can be told.
 func (r reader) settled(ctx context.Context, err error) error {
-	if late := r.syncer.settled(ctx); late != nil {
+	if r.syncer == nil {
+		return err
+	}
+	latest := &r.syncer.exposed
+	if r.timely {
+		latest = &r.syncer.made
+	}
+	if late := r.syncer.settled(ctx, latest); late != nil {
 		return late
 	}
 	return err

@@ -33,7 +33,7 @@ var ErrNotRestored = errors.New("a restore was begun here and not finished; run 
 // settle makes sure that no session is live which ended after this database was copied, and has the witness speak of this one.
 func (db *DB) settle(ctx context.Context, opt Options) error {
 	var clock, id int64
-	if err := db.lookups.row(ctx, "SELECT at FROM clock").Scan(&clock); err != nil {
+	if err := db.lookups.records().row(ctx, "SELECT at FROM clock").Scan(&clock); err != nil {
 		return err
 	}
 	if err := db.lookups.row(ctx, "PRAGMA application_id").Scan(&id); err != nil {

@@ -14,8 +14,9 @@ import (
 type syncer struct {
 	log     *os.File      // the write-ahead log, beside SQLite's own descriptor of it
 	handed  chan group    // from the writer, in the order of its commits
-	exposed atomic.Int64  // the number of the latest commit that others may see
-	durable atomic.Int64  // and of the latest that is on the disk
+	made    atomic.Int64  // the number of the latest commit
+	exposed atomic.Int64  // of the latest that nobody may be told of before it is on the disk
+	durable atomic.Int64  // and of the latest that is there
 	failed  chan struct{} // closed when the disk has failed
 	idle    chan struct{} // closed when all groups are answered
 
@@ -45,11 +46,28 @@ func newSyncer(path string) (*syncer, error) {
 }
 
 // expose is called before a commit, from which on others may see it.
-func (s *syncer) expose() { s.exposed.Add(1) }
+func (s *syncer) expose(w weight) {
+	if w == chore {
+		return
+	}
+	n := s.made.Add(1)
+	if w == change {
+		s.exposed.Store(n)
+	}
+}
+
+// weight is what a loss of power would undo with a commit.
+type weight int
+
+const (
+	chore  weight = iota // nothing: the same is told before and after
+	timely               // what was active lately, which may be lost, or is over by its own time anyway; but also the clock, and records of the audit log
+	change
+)
 
 // hand has jobs answered when all that was committed so far is on the disk. While an earlier group is on its way there, it waits, so that the
 // next ones become larger.
-func (s *syncer) hand(jobs []*job) { s.handed <- group{jobs, s.exposed.Load()} }
+func (s *syncer) hand(jobs []*job) { s.handed <- group{jobs, s.made.Load()} }
 
 func (s *syncer) run() {
 	defer close(s.idle)
@@ -98,12 +116,9 @@ func (s *syncer) failure() error {
 	}
 }
 
-// settled returns when all is on the disk that others could see when it was called. It is no error if there is no syncer, since nobody writes then.
-func (s *syncer) settled(ctx context.Context) error {
-	if s == nil {
-		return nil
-	}
-	for seen := s.exposed.Load(); s.durable.Load() < seen; {
+// settled returns when what was the latest commit when it was called is on the disk: s.made, or s.exposed.
+func (s *syncer) settled(ctx context.Context, latest *atomic.Int64) error {
+	for seen := latest.Load(); s.durable.Load() < seen; {
 		s.mu.Lock()
 		next := s.next
 		s.mu.Unlock()

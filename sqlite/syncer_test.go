@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -149,6 +150,86 @@ func TestNothingIsToldBeforeItIsOnTheDisk(t *testing.T) {
 		t.Error(err)
 	}
 	answered.Wait()
+}
+
+// TestWhatTimeDoesHoldsUpNobody holds the sync of activity, and of ends for which only time is the reason. Were those undone, the same would be told
+// of the sessions; but not by the clock, nor by the audit log.
+func TestWhatTimeDoesHoldsUpNobody(t *testing.T) {
+	later := storetest.T0.Add(time.Second)
+	due := storetest.T0.Add(time.Hour)
+	for name, change := range map[string]func(*sqlite.DB) error{
+		"activity": func(db *sqlite.DB) error {
+			_, err := db.Touch(context.Background(), later, []curfew.Touch{{ID: "s1", At: later}})
+			return err
+		},
+		"what is due": func(db *sqlite.DB) error {
+			_, _, err := db.End(context.Background(), due, curfew.Selection{Due: true}, curfew.Ending{Reason: curfew.ReasonIdle})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			db := open(t, dir)
+			insert(t, db, storetest.Record("s1", "amara", 0))
+			begun, release := syncs.hold(dir)
+			done := make(chan error, 1)
+			go func() { done <- change(db) }()
+			await(t, begun)
+			var onDisk atomic.Bool
+			var records sync.WaitGroup
+			for name, read := range map[string]func() error{
+				"AuditEnd": func() error { _, err := db.AuditEnd(context.Background()); return err },
+				"Clock":    func() error { _, err := db.Clock(context.Background()); return err },
+			} {
+				records.Go(func() {
+					if err := read(); err != nil || !onDisk.Load() {
+						t.Errorf("%s has told what a loss of power would undo, or %v", name, err)
+					}
+				})
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			_, err1 := db.Find(ctx, nil, "s1")
+			_, err2 := db.List(ctx, curfew.Query{Now: later})
+			_, err3 := db.Count(ctx, curfew.Query{Now: later})
+			_, err4 := db.History(ctx, curfew.HistoryQuery{})
+			if err := errors.Join(err1, err2, err3, err4); err != nil {
+				t.Errorf("what is told of sessions waits: %v", err)
+			}
+			onDisk.Store(true)
+			release()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			records.Wait()
+		})
+	}
+}
+
+// TestMovingRowsNeedsNoSync holds all syncs while rows move behind a fence.
+func TestMovingRowsNeedsNoSync(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, dir)
+	sqlite.SetSteps(t, db, 0, 1, 0)
+	for i := range 300 {
+		insert(t, db, storetest.Record(fmt.Sprintf("s%03d", i), "amara", 0))
+	}
+	if _, _, err := db.End(t.Context(), storetest.T0, curfew.Selection{All: true}, curfew.Ending{Reason: curfew.ReasonTerminated}); err != nil {
+		t.Fatal(err)
+	}
+	_, release := syncs.hold(dir)
+	defer release()
+	if fences, _ := sqlite.Chores(db); fences == 0 {
+		t.Fatal("the rows have moved already")
+	}
+	for late := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		if fences, _ := sqlite.Chores(db); fences == 0 {
+			return
+		}
+		if time.Now().After(late) {
+			t.Fatal("rows wait for the disk")
+		}
+	}
 }
 
 // TestSyncsServeMany holds a sync until others wait for the next: that is one for all.

@@ -109,7 +109,7 @@ func syncFolder(dir string) error {
 // testify brings the witness up to date, if there were changes since.
 func (db *DB) testify() error {
 	var clock int64
-	if err := db.lookups.row(context.Background(), "SELECT at FROM clock").Scan(&clock); err != nil {
+	if err := db.lookups.records().row(context.Background(), "SELECT at FROM clock").Scan(&clock); err != nil {
 		return err
 	}
 	if clock == db.testified {

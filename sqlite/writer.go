@@ -36,12 +36,13 @@ const groupSize = 512
 
 // job is a change and its outcome.
 type job struct {
-	now   time.Time
-	do    func(*tx) error
-	start *curfew.Record // instead of do: the session starts
-	taken atomic.Bool    // by the writer, to do it, or by who asked, to withdraw it
-	err   error
-	done  chan struct{}
+	now    time.Time
+	do     func(*tx) error
+	start  *curfew.Record // instead of do: the session starts
+	weight weight         // of what it does
+	taken  atomic.Bool    // by the writer, to do it, or by who asked, to withdraw it
+	err    error
+	done   chan struct{}
 }
 
 var errClosed = &curfew.Error{Code: curfew.CodeUnavailable, Message: "the database is closed, or its disk has failed"}
@@ -78,12 +79,17 @@ func (w *writer) open(ctx context.Context, conn *sql.Conn, path string) (err err
 
 // write makes a change, and returns when it is on the disk or not to be. An error of do undoes what do did.
 func (w *writer) write(ctx context.Context, now time.Time, do func(*tx) error) error {
-	return w.await(ctx, &job{now: now, do: do, done: make(chan struct{})})
+	return w.await(ctx, &job{now: now, do: do, weight: change, done: make(chan struct{})})
+}
+
+// writeTimely is write for what only time makes a change.
+func (w *writer) writeTimely(ctx context.Context, now time.Time, do func(*tx) error) error {
+	return w.await(ctx, &job{now: now, do: do, weight: timely, done: make(chan struct{})})
 }
 
 // start is write for a session that starts, which goes together with others that do.
 func (w *writer) start(ctx context.Context, now time.Time, r *curfew.Record) error {
-	return w.await(ctx, &job{now: now, start: r, done: make(chan struct{})})
+	return w.await(ctx, &job{now: now, start: r, weight: change, done: make(chan struct{})})
 }
 
 func (w *writer) await(ctx context.Context, j *job) error {
@@ -211,7 +217,7 @@ func (w *writer) commit(jobs []*job) error {
 
 // chore does a step of the work that nobody waits for.
 func (w *writer) chore(step int) (err error) {
-	j := &job{done: make(chan struct{})}
+	j := &job{weight: chore, done: make(chan struct{})}
 	j.do = func(t *tx) error {
 		err = t.chore(step)
 		return err
@@ -247,9 +253,9 @@ type tx struct {
 	statements map[string]*sql.Stmt
 	appending  appending
 	pace       pace
-	isAwaited  func() bool // whether another job waits
-	expose     func()      // is called before a commit, see syncer
-	rested     time.Time   // when the work at hand began, or went on
+	isAwaited  func() bool  // whether another job waits
+	expose     func(weight) // is called before a commit, see syncer
+	rested     time.Time    // when the work at hand began, or went on
 	arrivals   *arrivals
 	lastSeq    int64 // the highest session.seq that was ever given in this process
 	names      names
@@ -338,7 +344,7 @@ func (t *tx) group(jobs []*job) error {
 	if _, err := t.exec("UPDATE clock SET at = ? WHERE at < ?", milli(latest), milli(latest)); err != nil {
 		return errors.Join(err, t.rollback())
 	}
-	t.expose()
+	t.expose(heaviest(jobs))
 	if _, err := t.exec("COMMIT"); err != nil {
 		return errors.Join(err, t.rollback())
 	}
@@ -377,6 +383,14 @@ func latestOf(jobs []*job) (latest time.Time, changed bool) {
 		}
 	}
 	return latest, changed
+}
+
+// heaviest returns the most that any of the jobs weighs.
+func heaviest(jobs []*job) (most weight) {
+	for _, j := range jobs {
+		most = max(most, j.weight)
+	}
+	return most
 }
 
 // doAll does the jobs, those at once that can be. The error is one that the group can't survive.
