@@ -60,11 +60,6 @@ func (f *AuditFile) open(ctx context.Context, path string) (err error) {
 	return nil
 }
 
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
 // Close closes the file.
 func (f *AuditFile) Close() error {
 	var err error

@@ -150,6 +150,11 @@ func secureLog(ctx context.Context, path string) error {
 	return errors.Join(err, db.Close())
 }
 
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 func hasData(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Size() > 0

@@ -221,7 +221,7 @@ func putInPlace(dir, part string) (replaced string, err error) {
 func setAside(dir string) (aside string, err error) {
 	for _, suffix := range []string{"-journal", "-wal", "-shm", ""} {
 		name := FileName + suffix
-		if _, err := os.Lstat(filepath.Join(dir, name)); errors.Is(err, fs.ErrNotExist) {
+		if !exists(filepath.Join(dir, name)) {
 			continue
 		}
 		if aside == "" {
