@@ -83,6 +83,19 @@ func await(t *testing.T, begun <-chan struct{}) {
 	}
 }
 
+// insertInVain has a session on its way to a disk that fails once fail is closed.
+func insertInVain(t *testing.T, db *sqlite.DB, dir string) (outcome <-chan error, fail chan<- struct{}) {
+	t.Helper()
+	begun, fail := syncs.failNext(dir)
+	done := make(chan error)
+	go func() {
+		_, err := db.Insert(context.Background(), storetest.T0, storetest.Record("s1", "amara", 0), 0, false)
+		done <- err
+	}()
+	await(t, begun)
+	return done, fail
+}
+
 // TestNothingIsToldBeforeItIsOnTheDisk holds the sync of a change that everything which is read has seen.
 func TestNothingIsToldBeforeItIsOnTheDisk(t *testing.T) {
 	dir := t.TempDir()
@@ -284,13 +297,7 @@ func TestChangeDuringAFailedSync(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		begun, fail := syncs.failNext(dir)
-		first := make(chan error)
-		go func() {
-			_, err := db.Insert(context.Background(), storetest.T0, storetest.Record("s1", "amara", 0), 0, false)
-			first <- err
-		}()
-		await(t, begun)
+		first, fail := insertInVain(t, db, dir)
 		release, second := sqlite.Hold(t.Context(), db)
 		made, third := sqlite.Make(db)
 		close(fail)
@@ -373,13 +380,7 @@ func TestBackupDuringAFailedSync(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	begun, fail := syncs.failNext(dir)
-	changed := make(chan error)
-	go func() {
-		_, err := db.Insert(context.Background(), storetest.T0, storetest.Record("s1", "amara", 0), 0, false)
-		changed <- err
-	}()
-	await(t, begun)
+	changed, fail := insertInVain(t, db, dir)
 	backed := make(chan error)
 	go func() {
 		_, err := db.Backup(context.Background())
