@@ -40,6 +40,7 @@ var groups = []struct {
 	{"pages", (*bench).measurePages},
 	{"open", (*bench).measureOpen},
 	{"memory", (*bench).measureMemory},
+	{"floor", (*bench).measureFloor},
 	{"expiry", (*bench).measureExpiry},
 	{"storm", (*bench).measureStorm},
 	{"end", (*bench).measureEnd},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/curfewhq/curfew"
@@ -32,7 +33,16 @@ type sample struct {
 	ok         bool          // the session was live
 }
 
+// startLoad checks the sessions with the tokens.
 func (s *site) startLoad(ctx context.Context, tokens []curfew.Token) (*load, error) {
+	return startLoad(func(i int) error {
+		_, err := s.Check(ctx, tokens[scatter(uint64(i), len(tokens))], curfew.Active)
+		return err
+	})
+}
+
+// startLoad calls check, with other numbers each time.
+func startLoad(check func(i int) error) (*load, error) {
 	pacer, err := startPacer(loadCallers, loadPace/loadCallers)
 	if err != nil {
 		return nil, err
@@ -46,9 +56,8 @@ func (s *site) startLoad(ctx context.Context, tokens []curfew.Token) (*load, err
 				if err != nil {
 					return
 				}
-				token := tokens[scatter(uint64(i*loadCallers+caller), len(tokens))]
 				asked := time.Now()
-				_, err = s.Check(ctx, token, curfew.Active)
+				err = check(i*loadCallers + caller)
 				l.samples[caller] = append(l.samples[caller], sample{due.UnixNano(), asked.UnixNano(), time.Since(due), err == nil})
 			}
 		})
@@ -130,6 +139,40 @@ const quietTime = 2 * time.Second
 
 // tailRounds is of how many percentiles the median counts.
 const tailRounds = 5
+
+// measureFloor asks at the same pace where there is nothing to do, alone and beside a thread that never rests: no program answers sooner on
+// this machine in this minute.
+func (b *bench) measureFloor() error {
+	alone, err := floor()
+	if err != nil {
+		return err
+	}
+	var stop atomic.Bool
+	var busy sync.WaitGroup
+	busy.Go(func() {
+		for !stop.Load() {
+		}
+	})
+	beside, err := floor()
+	stop.Store(true)
+	busy.Wait()
+	if err != nil {
+		return err
+	}
+	b.figure("nothing at all, p99 at the same pace", fmt.Sprintf("%s; beside a thread that never rests %s", show(alone), show(beside)))
+	return nil
+}
+
+func floor() (p99 float64, err error) {
+	l, err := startLoad(func(int) error { return nil })
+	if err != nil {
+		return 0, err
+	}
+	from := time.Now()
+	time.Sleep(quietTime)
+	samples, err := l.end()
+	return latencies(samples, from, time.Now()).quantile(0.99), err
+}
 
 // measureExpiry lets all sessions end by themselves within a second, while others are checked.
 func (b *bench) measureExpiry() error {
