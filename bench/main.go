@@ -153,11 +153,12 @@ func (b *bench) runGroups(names []string) {
 		if !slices.Contains(names, g.name) || b.ctx.Err() != nil {
 			continue
 		}
-		began := time.Now()
+		began, before := time.Now(), processors()
 		if err := g.run(b); err != nil {
 			b.add(g.name, "runs", "failed: "+err.Error(), false)
 		}
-		fmt.Printf("   (%s took %v)\n", g.name, time.Since(began).Round(time.Second))
+		fmt.Printf("   (%s took %v; the host took %.0f %% of the processors)\n",
+			g.name, time.Since(began).Round(time.Second), 100*processors().stolenSince(before))
 	}
 }
 
