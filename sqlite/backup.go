@@ -138,11 +138,8 @@ func CheckBackup(ctx context.Context, file string) error { return check(ctx, fil
 
 // check does one of SQLite's checks on a database and those of ours, without changing it.
 func check(ctx context.Context, file, pragma string) error {
-	switch info, err := os.Stat(file); {
-	case err != nil:
+	if _, err := os.Stat(file); err != nil {
 		return err
-	case info.Size() == 0: // which to SQLite is a database without tables
-		return fmt.Errorf("the backup %s is empty", file)
 	}
 	db, err := sql.Open("sqlite", dsn(file, "ro"))
 	if err != nil {
@@ -151,6 +148,9 @@ func check(ctx context.Context, file, pragma string) error {
 	defer db.Close()
 	err = checkVersion(ctx, db)
 	if err == nil {
+		err = checkTables(ctx, db)
+	}
+	if err == nil {
 		err = checkPages(ctx, db, pragma)
 	}
 	if err == nil {
@@ -158,6 +158,19 @@ func check(ctx context.Context, file, pragma string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("the backup %s %w", file, err)
+	}
+	return nil
+}
+
+// checkTables refuses a database without ours. To SQLite, an empty file is one.
+func checkTables(ctx context.Context, db *sql.DB) error {
+	var ours int
+	const tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('session', 'account')"
+	if err := db.QueryRowContext(ctx, tables).Scan(&ours); err != nil {
+		return damaged(err)
+	}
+	if ours < 2 {
+		return errors.New("holds no accounts and sessions of Curfew")
 	}
 	return nil
 }

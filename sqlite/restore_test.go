@@ -570,11 +570,32 @@ func TestBackupIsCancelled(t *testing.T) {
 	}
 }
 
+// TestNoBackup has files in which SQLite finds nothing wrong, and Curfew nothing of its own.
+func TestNoBackup(t *testing.T) {
+	for name, statement := range map[string]string{
+		"an empty file":                   "", // such as a stream of a backup that failed
+		"no tables":                       "PRAGMA user_version = 1",
+		"a table as other programs' have": "CREATE TABLE goose_db_version (version_id INTEGER, is_applied INTEGER)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "other.db")
+			if err := behind(t, file, statement); err != nil {
+				t.Fatal(err)
+			}
+			_, restored := sqlite.Restore(t.Context(), file, t.TempDir(), false, sqlite.Options{})
+			for _, err := range []error{sqlite.CheckBackup(t.Context(), file), restored} {
+				if err == nil || !strings.HasSuffix(err.Error(), "other.db holds no accounts and sessions of Curfew") {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
 func TestCheckBackup(t *testing.T) {
 	const page = 4096
 	for name, damage := range map[string]func(data []byte) []byte{
-		"nothing": func([]byte) []byte { return nil }, // such as a stream of a backup that failed
-		"cut":     func(data []byte) []byte { return data[:len(data)-page] },
+		"cut": func(data []byte) []byte { return data[:len(data)-page] },
 		"an index entry": func(data []byte) []byte {
 			return []byte(strings.Replace(string(data), "id-amaraamaraFull", "id-amaraomaraFull", 1))
 		},
