@@ -24,7 +24,8 @@ type AuditFile struct {
 }
 
 // OpenAudit opens the audit log in the folder, unless another process has the database open (ErrOwned). All that it needs to do is read, but
-// beside a write-ahead log, which a process leaves that was killed, SQLite writes its index of that, FileName-shm.
+// a write-ahead log, which a process leaves that was killed, is brought to the disk first, so that nothing is told which a loss of power would undo;
+// and SQLite writes its index of that beside it, FileName-shm.
 func OpenAudit(ctx context.Context, dir string) (*AuditFile, error) {
 	lock, err := share(dir)
 	if err != nil {
@@ -40,6 +41,9 @@ func OpenAudit(ctx context.Context, dir string) (*AuditFile, error) {
 func (f *AuditFile) open(ctx context.Context, path string) (err error) {
 	if err := checkPair(path); err != nil {
 		return err
+	}
+	if err := syncLeft(path); err != nil && !errors.Is(err, unix.EINVAL) { // as a file system says that is only for reading
+		return ofDatabase(path, fmt.Errorf("can't be brought to the disk: %w", err))
 	}
 	name := dsn(path, "ro")
 	if !hasData(path+"-wal") && !hasData(path+"-journal") {

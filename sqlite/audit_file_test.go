@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/curfewhq/curfew/audit"
 	"github.com/curfewhq/curfew/sqlite"
 	"github.com/curfewhq/curfew/storetest"
@@ -54,6 +56,22 @@ func TestAuditFile(t *testing.T) {
 			t.Errorf("%s: the folder has changed: %v were there, and are %v", name, files, now)
 		}
 	}
+}
+
+// TestAuditFileIsOnTheDisk has a log that a killed process left, and that can't be synced. On a file system which is only for reading it need not be.
+func TestAuditFileIsOnTheDisk(t *testing.T) {
+	dir := killed(t, filled(t))
+	for _, fails := range []error{unix.EIO, unix.EINVAL} {
+		syncs.instead(dir, func(func() error) error { return fails })
+		f, err := sqlite.OpenAudit(t.Context(), dir)
+		if told := err == nil; told != (fails == unix.EINVAL) || !told && !errors.Is(err, fails) {
+			t.Errorf("with %v: %v", fails, err)
+		}
+		if err == nil {
+			f.Close()
+		}
+	}
+	syncs.instead(dir, nil)
 }
 
 func copyFolder(t *testing.T, dir string) (to string) {

@@ -135,11 +135,7 @@ func secureLog(ctx context.Context, path string) error {
 	if !hasData(path + "-wal") {
 		return nil
 	}
-	log, err := os.OpenFile(path+"-wal", os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(syncLog(log), log.Close()); err != nil {
+	if err := syncLeft(path); err != nil {
 		return err
 	}
 	db, err := sql.Open("sqlite", dsn(path, "rw", "synchronous(FULL)"))
@@ -148,6 +144,18 @@ func secureLog(ctx context.Context, path string) error {
 	}
 	_, err = db.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
 	return errors.Join(err, db.Close())
+}
+
+// syncLeft syncs the write-ahead log that was left beside a database, if there is one. It changes nothing in it.
+func syncLeft(path string) error {
+	log, err := os.Open(path + "-wal")
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return errors.Join(syncLog(log), log.Close())
 }
 
 func exists(path string) bool {
