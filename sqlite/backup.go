@@ -137,8 +137,13 @@ func markCopy(ctx context.Context, file string) error {
 func CheckBackup(ctx context.Context, file string) error { return check(ctx, file, "integrity_check") }
 
 // check does one of SQLite's checks on a database and those of ours, without changing it.
-func check(ctx context.Context, file, pragma string) error {
-	if _, err := os.Stat(file); err != nil {
+func check(ctx context.Context, file, pragma string) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("the backup %s %w", file, err)
+		}
+	}()
+	if err := checkFile(file); err != nil {
 		return err
 	}
 	db, err := sql.Open("sqlite", dsn(file, "ro"))
@@ -146,20 +151,29 @@ func check(ctx context.Context, file, pragma string) error {
 		return err
 	}
 	defer db.Close()
-	err = checkVersion(ctx, db)
-	if err == nil {
-		err = checkTables(ctx, db)
+	if err := checkVersion(ctx, db); err != nil {
+		return err
 	}
-	if err == nil {
-		err = checkPages(ctx, db, pragma)
+	if err := checkTables(ctx, db); err != nil {
+		return err
 	}
-	if err == nil {
-		err = checkReferences(ctx, db)
+	if err := checkPages(ctx, db, pragma); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("the backup %s %w", file, err)
+	return checkReferences(ctx, db)
+}
+
+// checkFile refuses what is not a file, before SQLite says only that it can't open it.
+func checkFile(file string) error {
+	const help = "name a file that curfew backup has written"
+	switch info, err := os.Stat(file); {
+	case err != nil:
+		return fmt.Errorf("can't be read: %w; "+help, errors.Unwrap(err)) // without the path, which is said already
+	case info.IsDir():
+		return errors.New("is a folder; " + help)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // checkTables refuses a database without ours. To SQLite, an empty file is one.

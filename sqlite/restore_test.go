@@ -441,7 +441,8 @@ func TestRestoreRefuses(t *testing.T) {
 		"without being asked": {l.backup, l.dir, false, sqlite.ErrOccupied, databaseName},
 		"below a server":      {l.backup, running, true, sqlite.ErrOwned, running},
 		"another file":        {other, l.dir, true, nil, "is damaged"},
-		"no file":             {other + ".gz", l.dir, true, os.ErrNotExist, "other.db.gz"},
+		"no file":             {other + ".gz", l.dir, true, os.ErrNotExist, "the backup " + other + ".gz can't be read: no such file or directory; name a file"},
+		"a folder":            {filepath.Dir(l.backup), l.dir, true, nil, "is a folder; name a file that curfew backup has written"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := sqlite.Restore(t.Context(), r.file, r.dir, r.replace, sqlite.Options{})
