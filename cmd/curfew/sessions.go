@@ -95,10 +95,13 @@ func countOf(p httpapi.SessionPage) string {
 	return plural(p.Count, "session")
 }
 
-var sessionColumns = []column{{"ID", 0}, {"USER", 8}, {"STARTED", 0}, {"LAST ACTIVITY", 0}, {"ORIGIN", 15}, {"DEVICE", 8}}
+// sessionColumns begin with what one ends a session by, and whose it is: a narrow terminal cuts the dates first.
+var sessionColumns = []column{{"ID", 0}, {"USER", 20}, {"ORIGIN", 15}, {"DEVICE", 8}, {"LAST ACTIVITY", 0}, {"STARTED", 0}}
+
+func sessionCells(s httpapi.Session) []string {
+	return []string{string(s.ID), s.Username, s.Origin, s.Device, when(s.LastActiveAt.Time), when(s.CreatedAt.Time)}
+}
 
 func printSessions(out io.Writer, sessions iter.Seq2[httpapi.Session, error]) error {
-	return printTable(out, sessionColumns, "Nobody is signed in.", sessions, func(s httpapi.Session) []string {
-		return []string{string(s.ID), s.Username, when(s.CreatedAt.Time), when(s.LastActiveAt.Time), s.Origin, s.Device}
-	})
+	return printTable(out, sessionColumns, "Nobody is signed in.", sessions, sessionCells)
 }

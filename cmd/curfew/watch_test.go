@@ -245,14 +245,27 @@ func TestFrame(t *testing.T) {
 	}
 }
 
-// TestNarrowFrame shows who it is, and since when they do nothing, where there is no room for all.
-func TestNarrowFrame(t *testing.T) {
+// TestNarrowTerminal shows who it is where there is no room for all; the live table also since when they do nothing, and the list what to end it by.
+func TestNarrowTerminal(t *testing.T) {
 	now := time.Now()
-	s := &screen{seen: now, page: httpapi.SessionPage{Count: 1, Sessions: []httpapi.Session{{
+	session := httpapi.Session{
 		ID: "5vz2c4kx7q3mhd6w", Username: "jessica.abercrombie", Origin: "192.0.2.7", Device: "Chrome 156 on macOS",
 		CreatedAt: httpapi.Time{Time: now}, ServerTime: httpapi.Time{Time: now}, LastActiveAt: httpapi.Time{Time: now},
-	}}}}
+	}
+	s := &screen{seen: now, page: httpapi.SessionPage{Count: 1, Sessions: []httpapi.Session{session}}}
 	if frame := s.frame(40, 24, now); !strings.Contains(frame, "jessica.abercrombie  0s    192.0.2.7") {
 		t.Errorf("at 40 columns it shows\n%s", frame)
+	}
+	for screen, want := range map[int]string{
+		40: "5vz2c4kx7q3mhd6w  jessica.abercrombie  …\n",
+		80: "5vz2c4kx7q3mhd6w  jessica.abercrombie  192.0.2.7  Chrome …  " + now.Format(time.DateOnly),
+	} {
+		var b strings.Builder
+		list := newTable(&b, sessionColumns...)
+		list.screen = screen
+		list.row(sessionCells(session)...)
+		if list.flush(); !strings.Contains(b.String(), want) {
+			t.Errorf("at %d columns the list is\n%s", screen, b.String())
+		}
 	}
 }
