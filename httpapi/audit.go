@@ -73,10 +73,8 @@ func (q AuditQuery) check() error {
 		return &curfew.Error{Code: curfew.CodeInvalid, Field: "format", Message: "must be json with a filter or a cursor: ndjson is the whole log"}
 	case q.Format != "ndjson" && q.After > 0:
 		return &curfew.Error{Code: curfew.CodeInvalid, Field: "after", Message: "goes with ndjson alone"}
-	case !q.From.IsZero() && !q.Until.IsZero() && !q.From.Before(q.Until):
-		return &curfew.Error{Code: curfew.CodeInvalid, Field: "until", Message: "must be later than from"}
 	}
-	return nil
+	return checkSpan(q.From, q.Until)
 }
 
 // auditQuery returns what the log is asked for and, of an account that may be gone, the name by which it is known there.

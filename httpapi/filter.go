@@ -32,6 +32,14 @@ func (f Filter) checkWords() error {
 	return nil
 }
 
+// checkSpan refuses times between which nothing can be. The zero time is no bound.
+func checkSpan(from, until time.Time) error {
+	if !from.IsZero() && !until.IsZero() && !from.Before(until) {
+		return &curfew.Error{Code: curfew.CodeInvalid, Field: "until", Message: "must be later than from"}
+	}
+	return nil
+}
+
 // sieve is a Filter as it works: what the store finds, and what is looked at here.
 type sieve struct {
 	user     curfew.UserID // whose; empty: everybody's

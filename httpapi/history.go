@@ -62,8 +62,8 @@ func (a *api) pastSieve(c *call, q HistoryQuery) (pastSieve, curfew.HistoryQuery
 	if err != nil {
 		return s, curfew.HistoryQuery{}, err
 	}
-	if !q.From.IsZero() && !q.Until.IsZero() && !q.From.Before(q.Until) {
-		return s, curfew.HistoryQuery{}, &curfew.Error{Code: curfew.CodeInvalid, Field: "until", Message: "must be later than from"}
+	if err := checkSpan(q.From, q.Until); err != nil {
+		return s, curfew.HistoryQuery{}, err
 	}
 	cursor, err := parseCursor(q.Cursor)
 	return s, curfew.HistoryQuery{

@@ -47,9 +47,6 @@ Examples:
 
 // Run lists records.
 func (c auditListCmd) Run(ctx context.Context, std streams) error {
-	if err := checkSpan(c.From, c.Until); err != nil {
-		return err
-	}
 	if err := checkEvents(c.Event); err != nil {
 		return err
 	}

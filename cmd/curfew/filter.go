@@ -49,14 +49,6 @@ func (m *moment) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q is not a time such as 2026-03-31, 2026-03-31 08:00, 2026-03-31T08:00:00Z or, for so long ago, 12h or 30d", text)
 }
 
-// checkSpan refuses times between which nothing can be.
-func checkSpan(from, until moment) error {
-	if !from.IsZero() && !until.IsZero() && !from.Before(until.Time) {
-		return usage("--until must be later than --from")
-	}
-	return nil
-}
-
 // limit is how many of a list are asked for at most. The zero limit, which is what nobody asked for, is none.
 type limit int
 
