@@ -35,14 +35,11 @@ const (
 // the file; what is left is deleted when the folder is opened the next time.
 func (db *DB) Backup(ctx context.Context) (file string, err error) {
 	file = filepath.Join(db.dir, leftoverPrefix+rand.Text()+".db")
-	err = copyDatabase(ctx, filepath.Join(db.dir, FileName), file)
-	if err == nil {
-		if err = db.reads.records().settled(ctx, nil); err != nil {
-			err = errors.Join(err, os.Remove(file))
-		}
-	}
-	if err != nil {
+	if err := copyDatabase(ctx, filepath.Join(db.dir, FileName), file); err != nil {
 		return "", fmt.Errorf("back up the database: %w", err)
+	}
+	if err := db.reads.records().settled(ctx, nil); err != nil {
+		return "", fmt.Errorf("back up the database: %w", errors.Join(err, os.Remove(file)))
 	}
 	return file, nil
 }
