@@ -61,7 +61,7 @@ func TestWebhooks(t *testing.T) {
 	if _, err := h.store.ForgetAudit(t.Context(), h.sessions.Now(), h.sessions.Now()); err != nil {
 		t.Fatal(err)
 	}
-	wantText(t, h.in("amara").get("/webhooks"), "records deleted because of their age before they could be told")
+	wantText(t, h.in("amara").get("/webhooks"), "records deleted because of their age before they could be told; counted since the server started")
 	wantText(t, newHouseWithout(t).get("/webhooks"), "[[webhook]]")
 }
 

@@ -85,7 +85,7 @@ func (c keyListCmd) Run(ctx context.Context, std streams) error {
 			return printList(std.out, listed(keys))
 		}
 		return printTable(std.out, keyColumns, "There are no API keys.", listed(keys), func(k httpapi.Key) []string {
-			return []string{string(k.ID), k.Username, k.Name, string(k.Role), timeOrNever(k.LastUsedAt), timeOrNever(k.ExpiresAt)}
+			return []string{string(k.ID), k.Username, k.Name, string(k.Role), timeOr("never", k.LastUsedAt), timeOr("never", k.ExpiresAt)}
 		})
 	})
 }
@@ -116,9 +116,10 @@ func (c keyListCmd) keys(ctx context.Context, api *httpapi.Client) ([]httpapi.Ke
 	return all, nil
 }
 
-func timeOrNever(t httpapi.Time) string {
+// timeOr is the time or, if there is none, what that means.
+func timeOr(none string, t httpapi.Time) string {
 	if t.IsZero() {
-		return "never"
+		return none
 	}
 	return when(t.Time)
 }

@@ -119,7 +119,7 @@ func (c webhookListCmd) Run(ctx context.Context, std streams) error {
 			return printList(std.out, listed(hooks))
 		}
 		return printTable(std.out, hookColumns, "There are no webhooks. docs/webhooks.md says how to add one.", listed(hooks), func(w httpapi.Webhook) []string {
-			return []string{w.Name, w.URL, hookState(w), fmt.Sprint(w.Behind), timeOrNever(w.DeliveredAt), w.Error}
+			return []string{w.Name, w.URL, hookState(w), fmt.Sprint(w.Behind), timeOr("not since start", w.DeliveredAt), w.Error}
 		})
 	})
 }

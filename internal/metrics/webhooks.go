@@ -15,9 +15,9 @@ func (m *Metrics) FollowWebhooks(status func(context.Context) ([]webhook.Status,
 		status:  status,
 		behind:  describe("curfew_webhook_backlog_records", "Records of the audit log that have not been told, or passed over, yet.", "webhook"),
 		age:     describe("curfew_webhook_backlog_seconds", "How old the oldest of those is; 0 if there is none.", "webhook"),
-		sent:    describe("curfew_webhook_sends_total", "How often messages were sent, by outcome.", "webhook", "outcome"),
-		givenUp: describe("curfew_webhook_given_up_total", "Messages that were given up.", "webhook"),
-		lost:    describe("curfew_webhook_lost_records_total", "Records that were deleted because of their age before they could be told.", "webhook"),
+		sent:    describe("curfew_webhook_sends_total", "How often messages were sent since the server started, by outcome.", "webhook", "outcome"),
+		givenUp: describe("curfew_webhook_given_up_total", "Messages that were given up since the server started.", "webhook"),
+		lost:    describe("curfew_webhook_lost_records_total", "Records that were deleted because of their age before they could be told; counted since the server started.", "webhook"),
 		off:     describe("curfew_webhook_off", "1 if the receiver wants no more messages, else 0.", "webhook"),
 	})
 }
