@@ -35,10 +35,10 @@ test:
 # its end for more races, when everything that the program started has ended.
 unwatched = modernc.org/sqlite/lib modernc.org/libc modernc.org/memory golang.org/x/crypto/argon2 github.com/andybalholm/brotli/... compress/flate
 
-## nightly: what a night can try more often than each change can: 100,000 random sequences, power cuts, kills, others' sessions, invented addresses
+## nightly: what a night can try more often than each change can: a million random sequences, power cuts, kills, others' sessions, invented addresses
 nightly: tools traefik
 	go test -race -count=1 -timeout 9h -run '^TestNobodyGetsAnothersSession$$' . -others 10000 -others.for 10m
-	go test -count=1 -timeout 9h -run '^TestProperty' ./memory -rapid.checks 100000
+	go test -count=1 -timeout 9h -run '^TestProperty' ./memory -rapid.checks 1000000
 	go test -count=1 -timeout 9h -run '^TestProperty' ./sqlite -rapid.checks 1000
 	go test -count=1 -timeout 9h -run '^TestPowerLoss$$' ./sqlite -power.rounds 500
 	go test -count=1 -timeout 9h -run '^TestCrash$$' ./cmd/curfew -crash.rounds 1000
