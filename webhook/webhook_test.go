@@ -584,7 +584,8 @@ func (d *damaged) AuditBlocks(ctx context.Context, no int64, back bool, most int
 	return blocks, err
 }
 
-// TestDamaged has a record that can't be read: what is before it is told, and it is said once why the rest waits.
+// TestDamaged has a record that can't be read: what is before it is told, and it is said once why the rest waits. Under another name the endpoint goes on
+// with what happens from then on.
 func TestDamaged(t *testing.T) {
 	h := newHook(t)
 	h.note(time.Now(), started("s0"))
@@ -594,7 +595,7 @@ func TestDamaged(t *testing.T) {
 	s := h.sender(h.endpoint("e"))
 	store := &damaged{Audit: h.log, no: 3}
 	s.Log = audit.NewLog(store)
-	h.run(s)
+	stop := h.run(s)
 	h.have(1)
 	h.until("it waits", func() bool { return h.status(s).Error != "" })
 	st := h.status(s)
@@ -604,6 +605,14 @@ func TestDamaged(t *testing.T) {
 	h.until("it has looked again and again", func() bool { return store.seen.Load() > 50 })
 	if n := strings.Count(h.text(), "can't be read"); n != 1 {
 		t.Errorf("said %d times:\n%s", n, h.text())
+	}
+	stop()
+	renamed := h.sender(h.endpoint("e2"))
+	renamed.Log = audit.NewLog(store)
+	h.run(renamed)
+	h.note(time.Now(), started("s3"))
+	if got := h.have(2); got[1].Data.Session.ID != "s3" {
+		t.Errorf("under another name it is told %+v", got[1])
 	}
 }
 
