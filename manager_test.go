@@ -635,20 +635,28 @@ var (
 // TestNobodyGetsAnothersSession checks many users' tokens at once, with a cache too small for all.
 func TestNobodyGetsAnothersSession(t *testing.T) {
 	m := manage(t, memory.NewSessions(), curfew.Options{CacheSize: 128})
-	var wg sync.WaitGroup
+	type own struct {
+		user  curfew.User
+		token curfew.Token
+	}
+	var all []own // before anybody checks: behind thousands who find no room in the cache a sign-in waits until it is refused
 	for i := range max(*others/10, 1) {
 		u := curfew.User{ID: curfew.UserID(fmt.Sprint("id", i)), Name: fmt.Sprint("user", i)}
 		for range 10 {
 			_, token := start(t, m, u)
-			wg.Go(func() {
-				for ended := time.Now().Add(*othersFor); ; {
-					checkOwn(t, m, u, token)
-					if time.Now().After(ended) {
-						return
-					}
-				}
-			})
+			all = append(all, own{u, token})
 		}
+	}
+	var wg sync.WaitGroup
+	for _, o := range all {
+		wg.Go(func() {
+			for ended := time.Now().Add(*othersFor); ; {
+				checkOwn(t, m, o.user, o.token)
+				if time.Now().After(ended) {
+					return
+				}
+			}
+		})
 	}
 	wg.Wait()
 }
