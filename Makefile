@@ -49,7 +49,7 @@ traefik: tools
 	dir=$$(mktemp -d) && .ci/traefik $$dir/traefik && \
 		go test -count=1 -run '^(TestForwardAuth|TestForwardAuthInTheBrowser|TestAppOfOthers)$$/^traefik$$' ./cmd/curfew -traefik $$dir/traefik; status=$$?; rm -r $$dir; exit $$status
 
-## bench: measure what docs/performance.md says, and write it there (a quarter of an hour)
+## bench: measure what docs/performance.md says, and write it there (a quarter of an hour; needs wrk)
 bench:
 	cd bench && go run . -write ../docs/performance.md
 

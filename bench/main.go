@@ -105,6 +105,11 @@ func parseFlags() (options, error) {
 }
 
 func run(opt options) (met bool, err error) {
+	if slices.Contains(opt.groups, "gate") { // now, not after minutes
+		if err := findWrk(); err != nil {
+			return false, err
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	context.AfterFunc(ctx, stop) // who interrupts twice does not want to wait
