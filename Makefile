@@ -47,7 +47,7 @@ nightly: tools traefik
 ## traefik: build Traefik, which takes a quarter of an hour the first time, and run its recipe
 traefik: tools
 	dir=$$(mktemp -d) && .ci/traefik $$dir/traefik && \
-		go test -count=1 -run '^(TestForwardAuth|TestForwardAuthInTheBrowser|TestAppOfOthers)$$/^traefik$$' ./cmd/curfew -traefik $$dir/traefik; status=$$?; rm -r $$dir; exit $$status
+		go test -count=1 -run '^(TestForwardAuth|TestForwardAuthInTheBrowser|TestForgedConsoleHost|TestAppOfOthers)$$/^traefik$$' ./cmd/curfew -traefik $$dir/traefik; status=$$?; rm -r $$dir; exit $$status
 
 ## bench: measure what docs/performance.md says, and write it there (a quarter of an hour; needs wrk)
 bench:

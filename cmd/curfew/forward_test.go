@@ -327,6 +327,38 @@ func (d *frontDoor) deny(t *testing.T, v *visitor, trouble string, header []stri
 	}
 }
 
+// TestForgedConsoleHost has a script in an app's page ask for what is on the console's host alone, by a header that Curfew believes its proxy.
+func TestForgedConsoleHost(t *testing.T) {
+	t.Parallel()
+	const users, console = "/.curfew/users", "console.example.com"
+	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	st := newStreet(t, "--listen", address, "--console-host", console)
+	st.base = "http://" + address // it calls itself by the console's host
+	for _, r := range runnable() {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			v := st.openDoor(t, r.name).visitor(appHost)
+			v.signIn("amara", "/echo")
+			for _, name := range []string{"X-Forwarded-Host", "x-forwarded-host", "X_Forwarded_Host", "X.Forwarded.Host"} {
+				v.do("GET", users, "", append(fetch[:len(fetch):len(fetch)], name, console)...).want(t, name, http.StatusNotFound)
+			}
+			asked, err := http.NewRequestWithContext(t.Context(), "GET", st.base+users, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			asked.Header = http.Header{"Cookie": {v.cookie()}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {console}}
+			resp, err := client303.Do(asked)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				t.Errorf("a proxy that says it is for the console: status %d, so this test shows nothing", resp.StatusCode)
+			}
+		})
+	}
+}
+
 // newTroubled runs a Curfew whose store does what find does, and returns its address.
 func newTroubled(t *testing.T, find func() error) string {
 	t.Helper()
