@@ -99,7 +99,7 @@ func limited[T any](list iter.Seq2[T, error], n limit) iter.Seq2[T, error] {
 }
 
 var historyColumns = []column{
-	{"ENDED", 0}, {"REASON", 0}, {"BY", 8}, {"USER", 8}, {"STARTED", 0}, {"ORIGIN", 15}, {"DEVICE", 8}, {"ID", 0},
+	{"ENDED", 0}, {"REASON", 0}, {"BY", 12}, {"USER", 20}, {"STARTED", 0}, {"ORIGIN", 15}, {"DEVICE", 8}, {"ID", 0},
 }
 
 func printHistory(out io.Writer, sessions iter.Seq2[httpapi.Session, error]) error {
