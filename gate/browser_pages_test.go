@@ -256,3 +256,33 @@ func TestBack(t *testing.T) {
 	}
 	b.showsDialog(p)
 }
+
+// TestPageThatAsksBeforeItIsLeft ends the session of a person who has done something in a page that has the browser ask whether
+// to leave it. Nobody answers.
+func TestPageThatAsksBeforeItIsLeft(t *testing.T) {
+	for name, test := range map[string]struct{ page, frame string }{
+		"by a handler":          {page: "<script>onbeforeunload = () => 'unsaved'</script>"},
+		"by a listener":         {page: "<script>addEventListener('beforeunload', (e) => e.preventDefault())</script>"},
+		"by a capture listener": {page: "<script>addEventListener('beforeunload', (e) => e.preventDefault(), true)</script>"},
+		"from a frame":          {frame: "<script>addEventListener('beforeunload', (e) => e.preventDefault())</script>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := protect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "text/html")
+				if r.URL.Path == "/frame" {
+					fmt.Fprint(w, "<!doctype html><title>frame</title><p>in the frame"+test.frame)
+					return
+				}
+				fmt.Fprint(w, "<!doctype html><title>x</title><style>iframe { width: 90vw; height: 50vh }</style><iframe src=/frame></iframe>"+test.page)
+			}))
+			b := openTab(t, p.base)
+			b.until("the guard runs", "states > 0 && document.readyState === 'complete'")
+			b.Do(chromedp.MouseClickXY(500, 100)) // in the frame; browsers ask only where somebody has done something
+			b.Do(chromedp.MouseClickXY(500, 700))
+			p.set("ended")
+			waitFor(t, "the page leaves", func() bool { return p.leaves() > 0 }) // a browser that asks would not answer the test
+			b.UntilPath("/.curfew/signin")
+		})
+	}
+}

@@ -36,6 +36,7 @@ type protected struct {
 	idle     time.Time
 	activity int
 	asked    int           // how often a guard asked
+	left     int           // how often a page went to the sign-in page
 	changed  chan struct{} // closed at the next change
 }
 
@@ -53,7 +54,7 @@ func protect(t *testing.T, app http.Handler) *protected {
 	mux.HandleFunc("POST /.curfew/api/v1/session/activity", p.act)
 	mux.HandleFunc("POST /.curfew/api/v1/session/extend", p.act)
 	mux.HandleFunc("GET /.curfew/api/v1/session/events", p.events)
-	mux.HandleFunc("GET /.curfew/signin", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<title>Sign in</title>") })
+	mux.HandleFunc("GET /.curfew/signin", p.signIn)
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.Handle("/", guarded(target))
 	server := httptest.NewServer(mux)
@@ -114,6 +115,13 @@ func (p *protected) act(w http.ResponseWriter, r *http.Request) {
 	p.answer(w, r)
 }
 
+func (p *protected) signIn(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	p.left++
+	p.mu.Unlock()
+	fmt.Fprint(w, "<title>Sign in</title>")
+}
+
 func (p *protected) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	for {
@@ -132,6 +140,12 @@ func (p *protected) activities() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.activity
+}
+
+func (p *protected) leaves() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.left
 }
 
 func (p *protected) questions() int {

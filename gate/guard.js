@@ -165,7 +165,10 @@
     nextAsk = performance.now() + 300;
     if (!doc) { post({ ask: true }); return leave(); }
     post({ session: doc });
-    if (session && doc.id !== session.id) return location.reload(); // somebody signed in anew: this page is not theirs
+    if (session && doc.id !== session.id) { // somebody signed in anew: this page is not theirs
+      empty();
+      return location.reload();
+    }
     adopt(doc);
   }
 
@@ -197,7 +200,19 @@
     stop();
     const url = new URL(SIGNIN);
     url.searchParams.set('next', location.pathname + location.search + location.hash);
+    empty();
     location.replace(url);
+  }
+
+  // empty takes everything out of a page whose session is over, before it goes. A page that opens a document anew loses its listeners and frames
+  // too: else any of them could have the browser ask whether to leave ("beforeunload"). Whoever has gone does not answer, the page
+  // would stay to be read, and what is unsaved in it can't be saved any more.
+  function empty() {
+    const colours = scheme();
+    try { document.open(); } catch { return; /* the page is not HTML, or is being made just now */ }
+    const root = make('html');
+    root.style.colorScheme = colours; // no white flash
+    document.append(root);
   }
 
   function setLeaving(now) {
@@ -258,6 +273,7 @@
       }
       post({ ask: true });
       stop();
+      empty();
       location.replace(SIGNIN);
     });
   }
