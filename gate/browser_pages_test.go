@@ -257,6 +257,23 @@ func TestBack(t *testing.T) {
 	b.showsDialog(p)
 }
 
+// TestBackAfterSignOut goes back to a page that the browser has kept alive, after its reader has signed out elsewhere.
+func TestBackAfterSignOut(t *testing.T) {
+	t.Parallel()
+	p := protect(t, answerWith(nil, "<!doctype html><title>x</title><p>y"))
+	b := openTabOf(t, browsertest.NewWholeProfile(t), p.base+"/one")
+	b.until("the guard runs", "states > 0")
+	b.Do(chromedp.Navigate(p.base + "/two"))
+	b.until("the guard runs", "states > 0")
+	p.set("ended")
+	b.UntilPath("/.curfew/signin")
+	p.set("forgotten")
+	eval[bool](b, "(history.back(), true)")
+	waitFor(t, "the page leaves again", func() bool { return p.leaves() == 2 })
+	b.UntilPath("/.curfew/signin")
+	b.Forgive()
+}
+
 // TestPageThatAsksBeforeItIsLeft ends the session of a person who has done something in a page that has the browser ask whether
 // to leave it. Nobody answers.
 func TestPageThatAsksBeforeItIsLeft(t *testing.T) {

@@ -69,7 +69,7 @@ func protect(t *testing.T, app http.Handler) *protected {
 	return p
 }
 
-// set changes the session's state, and tells the guards.
+// set changes the session's state, and tells the guards. Who asks for one that is "forgotten" is signed out, as with a cookie that was taken back.
 func (p *protected) set(state string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,7 +101,12 @@ func (p *protected) session() (doc []byte, changed chan struct{}) {
 func (p *protected) answer(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.asked++
+	forgotten := p.state == "forgotten"
 	p.mu.Unlock()
+	if forgotten {
+		http.Error(w, "nobody is signed in", http.StatusUnauthorized)
+		return
+	}
 	doc, _ := p.session()
 	w.Header().Set("Content-Type", "application/json")
 	w.Write(doc)

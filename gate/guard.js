@@ -700,13 +700,13 @@
   }
 
   function begin(doc) {
-    if (!doc) return; // nobody is signed in here
+    if (!doc) return session ? leave() : undefined; // nobody is signed in here, or nobody any more: the page has come by "back"
     running = true;
     heard = performance.now() - SILENCE + 5_000; // the stream has 5 s to begin
     const stopped = new AbortController();
     channel = new BroadcastChannel(NAME);
     channel.addEventListener('message', onMessage);
-    stop = () => { running = false; clearTimeout(timer); stopped.abort(); channel.close(); channel = undefined; };
+    stop = () => { running = false; clearTimeout(timer); stopped.abort(); channel?.close(); channel = undefined; };
     learn(doc);
     if (!running) return;
     tellSignIn();
