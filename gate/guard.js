@@ -479,6 +479,7 @@
       .number { font-size: 26px; } .unit { display: none; } h2 { margin: 0; } button { margin-top: 12px; } button + button { margin-top: 4px; }
     }
     @media (prefers-reduced-motion: reduce) { .left { transition: none; } }
+    @media (prefers-reduced-transparency: reduce) { dialog::backdrop { backdrop-filter: none; } }
     @media print { dialog, dialog::backdrop { display: none; } }
     @media (forced-colors: active) {
       button { border-color: ButtonText; } circle { stroke: GrayText; } .left { stroke: Highlight; }

@@ -15,6 +15,7 @@ import (
 const (
 	dialog     = "document.querySelector('curfew-guard')?.shadowRoot.querySelector('dialog[open]')"
 	dialogGone = "!" + dialog
+	backdrop   = "getComputedStyle(" + dialog + ", '::backdrop').backdropFilter"
 	focused    = "document.querySelector('curfew-guard')?.shadowRoot.activeElement?.innerText"
 )
 
@@ -122,6 +123,7 @@ func checkDialog(t *testing.T, b *tab) {
 		"the countdown is of 30 seconds":  "(n => n > 10 && n <= 30)(+" + dialog + ".querySelector('.number').innerText)",
 		"the countdown is not spoken":     dialog + ".querySelector('.ring').getAttribute('aria-hidden') === 'true'",
 		"it has a polite live region":     dialog + ".querySelector('[aria-live=polite]')",
+		"nothing behind it is blurred":    backdrop + " === 'none'",
 		"one can log out in it":           dialog + ".innerText.includes('Log out now')",
 		"the page behind it can't be hit": "document.elementFromPoint(5, 5) === document.querySelector('curfew-guard') || document.elementFromPoint(5, 5)?.closest('dialog')",
 	} {
@@ -149,11 +151,15 @@ func TestLogoutDialogLooks(t *testing.T) {
 		t.Run(looks[0].Name, func(t *testing.T) {
 			t.Parallel()
 			b := newProfile(t).open(t, s.base, looks[0])
+			b.Blur()
 			b.signIn("ines")
 			b.Go("/history?q=nothing")
 			b.UntilPath("/history")
 			b.LoadAxe()
 			b.untilIdle()
+			if got := eval[string](b, backdrop); got != "blur(6px)" {
+				t.Errorf("behind the dialog: %s, want a blur", got)
+			}
 			b.lookAll(looks, "logout")
 			if !eval[bool](b, "!!"+dialog) {
 				t.Error("the Logout dialog is no longer there")

@@ -184,6 +184,14 @@ func TestAuditInBrowser(t *testing.T) {
 	b.Go("/audit")
 	b.Click("#rows tr .icon-btn")
 	b.Until("the record is shown", "document.querySelector('#dialog .facts')?.innerText.includes('authn_login_success')", patience)
+	const behind = "getComputedStyle(document.querySelector('#dialog'), '::backdrop').backdropFilter"
+	if got := eval[string](b, behind); got != "none" {
+		t.Errorf("behind the dialog: %s, want nothing for who prefers reduced transparency", got)
+	}
+	b.Blur()
+	if got := eval[string](b, behind); got != "blur(4px)" {
+		t.Errorf("behind the dialog: %s, want a blur", got)
+	}
 	b.look(desktop, "audit-record")
 	b.Click("#dialog [data-close]")
 	b.Until("the dialog is closed", "!document.querySelector('#dialog').open", patience)

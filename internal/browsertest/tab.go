@@ -29,6 +29,8 @@ type Tab struct {
 	t    *testing.T
 	ctx  context.Context
 	base string
+	look Look
+	blur bool
 
 	mu     sync.Mutex
 	errors []string
@@ -81,16 +83,31 @@ func call[P, R any](command cdp.Command[P, R], params P) chromedp.Action[chromed
 // Resize gives the window a look.
 func (b *Tab) Resize(l Look) {
 	b.t.Helper()
-	scheme := "light"
-	if l.Dark {
+	b.look = l
+	b.Do(chromedp.EmulateViewport(l.Width, l.Height, chromedp.EmulateScale(1)), b.prefer())
+}
+
+// Blur lets what is behind a dialog be blurred. It takes the browser long to draw, so that tabs prefer reduced transparency else.
+func (b *Tab) Blur() {
+	b.t.Helper()
+	b.blur = true
+	b.Do(b.prefer())
+}
+
+// prefer tells pages what whoever looks at them prefers.
+func (b *Tab) prefer() chromedp.Action[chromedp.Void] {
+	scheme, transparency := "light", "reduce"
+	if b.look.Dark {
 		scheme = "dark"
 	}
-	b.Do(
-		chromedp.EmulateViewport(l.Width, l.Height, chromedp.EmulateScale(1)),
-		call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}},
-		}),
-	)
+	if b.blur {
+		transparency = "no-preference"
+	}
+	return call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme},
+		{Name: "prefers-reduced-motion", Value: "reduce"},
+		{Name: "prefers-reduced-transparency", Value: transparency},
+	}})
 }
 
 // AtStart has a script run in each page from now on, before the page's own.
