@@ -14,7 +14,7 @@ import (
 
 // TestInterruptedQuestion has who is asked press Ctrl-C: the command ends at once, does nothing, and leaves the terminal as it was.
 func TestInterruptedQuestion(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	for range 2 {
 		s.signIn("mia")

@@ -112,7 +112,7 @@ func crowd(t *testing.T, data string, n int) {
 
 // TestAuditedOnce does each kind of thing that people do, and looks for its one record.
 func TestAuditedOnce(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	h := newHookReceiver(t)
 	args := []string{"--trusted-proxy", "127.0.0.1/32", "--config", h.config()}
 	s := serveHouse(t, args...)

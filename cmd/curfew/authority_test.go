@@ -15,11 +15,11 @@ import (
 // TestNoAuthorityLeadsPast asks by HTTP/2, where a request says its host once or twice and its path is a header of its own. As in
 // TestNoPathLeadsPast, the app must not get what could be read as what its sender may not see.
 func TestNoAuthorityLeadsPast(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	st := newStreet(t)
 	for _, r := range runnable() {
 		t.Run(r.name, func(t *testing.T) {
-			t.Parallel()
+			inTurn(t)
 			d := st.openDoor(t, r.name)
 			v := d.visitor(appHost)
 			v.signIn("mia", "/echo")

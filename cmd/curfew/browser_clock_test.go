@@ -13,12 +13,12 @@ import (
 
 // TestWrongClientClock has browsers whose clocks are an hour ahead and an hour behind: they show the server's truth.
 func TestWrongClientClock(t *testing.T) {
-	t.Parallel()
+	early(t)
 	s := serveHouse(t)
 	s.addUser("ines", "--lifetime", "30")
 	for name, shift := range map[string]string{"ahead": "+3600e3", "behind": "-3600e3"} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+			early(t)
 			b := newProfile(t).open(t, s.base, desktop)
 			b.AtStart(`{ const now = Date.now; Date.now = () => now()` + shift + ` }`)
 			start := time.Now() // nobody is signed in earlier, and on a slow machine the page is there late
@@ -39,12 +39,13 @@ func TestWrongClientClock(t *testing.T) {
 
 // TestFrozenTab freezes a tab, as a browser does to save power and a laptop by sleeping, until its session is over.
 func TestFrozenTab(t *testing.T) {
-	t.Parallel()
+	early(t)
 	s := serveHouse(t)
 	s.addUser("ines", "--lifetime", "30")
 	b := newProfile(t).open(t, s.base, desktop)
 	b.signIn("ines")
 	b.Do(lifecycle(page.SetWebLifecycleStateStateFrozen))
+	rest(t)
 	time.Sleep(65 * time.Second)
 	b.Do(lifecycle(page.SetWebLifecycleStateStateActive))
 	b.UntilPath("/signin")
@@ -53,11 +54,11 @@ func TestFrozenTab(t *testing.T) {
 
 // TestFrozenWhileAsking freezes a tab whose requests under way die of it unnoticed. It must not wait for them afterwards.
 func TestFrozenWhileAsking(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	for user, answered := range map[string]int{"mia": 0, "noor": 1} { // questions before those that hang
 		t.Run(fmt.Sprint(answered), func(t *testing.T) {
-			t.Parallel()
+			inTurn(t)
 			b := newProfile(t).open(t, s.base, desktop)
 			b.AtStart(fmt.Sprintf(`{
 				let answered = %d, frozen = false, real = fetch;

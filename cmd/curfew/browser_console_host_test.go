@@ -44,10 +44,10 @@ const attempts = `(async (console) => {
 // TestAppDrivesTheConsole has a page of an app try what an admin may, whose session it has: with the console below the app's
 // host, and with one of its own.
 func TestAppDrivesTheConsole(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	_, upstream := newBoard(t, "Board")
 	t.Run("below", func(t *testing.T) {
-		t.Parallel()
+		inTurn(t)
 		s := serveHouse(t, "--upstream", upstream)
 		s.base = s.root()
 		mia := s.inApp("mia")
@@ -67,7 +67,7 @@ func TestAppDrivesTheConsole(t *testing.T) {
 		}
 	})
 	t.Run("host", func(t *testing.T) {
-		t.Parallel()
+		inTurn(t)
 		cert, key, _ := certificate(t, "*.example.com")
 		s := serveHouse(t, "--console-host", consoleHost, "--cookie-domain", "example.com", "--upstream", upstream, "--tls-cert", cert, "--tls-key", key)
 		me := newProfile(t)

@@ -8,15 +8,15 @@ import (
 
 // TestForwardAuthInTheBrowser is a day in a browser behind each real proxy, with two apps on two hosts that share a sign-in.
 func TestForwardAuthInTheBrowser(t *testing.T) {
-	t.Parallel()
+	early(t)
 	st := newStreet(t, "--cookie-domain", "example.com")
 	st.addUser("ines", "--lifetime", "30")
 	for _, r := range runnable() {
 		t.Run(r.name, func(t *testing.T) {
-			t.Parallel()
+			early(t)
 			d := st.openDoor(t, r.name)
-			t.Run("idle", func(t *testing.T) { t.Parallel(); d.testIdleInTheBrowser(t) })
-			t.Run("ended", func(t *testing.T) { t.Parallel(); d.testEndedInTheBrowser(t) })
+			t.Run("idle", func(t *testing.T) { early(t); d.testIdleInTheBrowser(t) })
+			t.Run("ended", func(t *testing.T) { inTurn(t); d.testEndedInTheBrowser(t) })
 		})
 	}
 }

@@ -83,7 +83,7 @@ func (b *tab) works(address string) {
 // TestAppBehindProxy uses an app behind --upstream as a person does, in three tabs: signs in, goes idle although the page
 // polls, extends, goes idle once more and is signed out; and is ended by an admin in the middle of it.
 func TestAppBehindProxy(t *testing.T) {
-	t.Parallel()
+	early(t)
 	app, upstream := newBoard(t, "Board")
 	s := serveHouse(t, "--upstream", upstream)
 	s.addUser("ines", "--lifetime", "30")
@@ -142,7 +142,7 @@ func TestAppBehindProxy(t *testing.T) {
 
 // TestAppsByHost has two apps by name, and Curfew alone under every other.
 func TestAppsByHost(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	_, wiki := newBoard(t, "Wiki")
 	_, chat := newBoard(t, "Chat")
 	s := serveHouse(t, "--upstream", "wiki.localhost="+wiki, "--upstream", "chat.localhost="+chat)

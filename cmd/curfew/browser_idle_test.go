@@ -22,12 +22,13 @@ const (
 // untilIdle waits for the Logout dialog of a session of 30 s.
 func (b *tab) untilIdle() {
 	b.t.Helper()
+	rest(b.t)
 	b.Until("the Logout dialog appears", dialog, 30*time.Second+patience)
 }
 
 // TestIdle has a session of 30 seconds go idle, for real, in two tabs, and extends it in each way there is.
 func TestIdle(t *testing.T) {
-	t.Parallel()
+	early(t)
 	s := serveHouse(t)
 	s.addUser("ines", "--role", "admin", "--lifetime", "30")
 	me := newProfile(t)
@@ -69,7 +70,7 @@ var spokenThrice = regexp.MustCompile(`^(\d\d seconds left\.)?(10|[6-9]) seconds
 // TestUnanswered leaves the Logout dialog unanswered: the session ends when the dialog said it would, in both tabs, and
 // what was being typed waits.
 func TestUnanswered(t *testing.T) {
-	t.Parallel()
+	early(t)
 	s := serveHouse(t)
 	s.addUser("ines", "--role", "admin", "--lifetime", "30")
 	me := newProfile(t)
@@ -144,12 +145,12 @@ func checkDialog(t *testing.T, b *tab) {
 
 // TestLogoutDialogLooks checks the dialog in every look, each size in a session of its own, for it is open for 30 seconds only.
 func TestLogoutDialogLooks(t *testing.T) {
-	t.Parallel()
+	early(t)
 	s := serveHouse(t)
 	s.addUser("ines", "--role", "admin", "--lifetime", "30")
 	for _, looks := range windows {
 		t.Run(looks[0].Name, func(t *testing.T) {
-			t.Parallel()
+			early(t)
 			b := newProfile(t).open(t, s.base, looks[0])
 			b.Blur()
 			b.signIn("ines")
@@ -179,7 +180,7 @@ func parseTime(t *testing.T, s string) time.Time {
 
 // TestInputCountsFromWhenItWas types twice. The second report must wait, and yet the counter starts when the key was hit.
 func TestInputCountsFromWhenItWas(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	b := newProfile(t).open(t, s.base, desktop)
 	b.signIn("mia")
@@ -198,7 +199,7 @@ func TestInputCountsFromWhenItWas(t *testing.T) {
 
 // TestLogOutNow uses the other button of the dialog.
 func TestLogOutNow(t *testing.T) {
-	t.Parallel()
+	early(t)
 	s := serveHouse(t)
 	s.addUser("ines", "--lifetime", "30")
 	b := newProfile(t).open(t, s.base, phone)
@@ -215,7 +216,7 @@ func TestLogOutNow(t *testing.T) {
 
 // TestIdleWithoutFetchMetadata goes idle over plain HTTP, with two tabs that each hold a stream.
 func TestIdleWithoutFetchMetadata(t *testing.T) {
-	t.Parallel()
+	early(t)
 	s := serveHouse(t)
 	s.addUser("ines", "--role", "admin", "--lifetime", "30")
 	base := strings.Replace(s.base, "127.0.0.1", insecureHost, 1)
@@ -238,12 +239,13 @@ func TestIdleWithoutFetchMetadata(t *testing.T) {
 
 // TestPollingGoesIdle has one client that asks as a page's script does, and one that asks as curl does.
 func TestPollingGoesIdle(t *testing.T) {
-	t.Parallel()
+	early(t)
 	s := serveHouse(t)
 	s.addUser("ines", "--lifetime", "30")
 	begun := time.Now()
 	poll, script := s.signIn("ines"), s.signIn("ines")
 	poll.Transport = headers{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
+	rest(t)
 	var ended time.Duration
 	for signedIn := time.Now(); time.Since(signedIn) < 66*time.Second; time.Sleep(500 * time.Millisecond) {
 		var wg sync.WaitGroup

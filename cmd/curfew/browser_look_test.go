@@ -12,7 +12,7 @@ import (
 // TestLook opens every page in every look: none may keep people out, be wider than its window, or log an error.
 // With CURFEW_TEST_SCREENSHOTS=DIR it takes their pictures, those of the README among them.
 func TestLook(t *testing.T) {
-	t.Parallel()
+	early(t)
 	hook := newHookReceiver(t)
 	s := serveHouse(t, "--config", hook.config())
 	s.addUser("tobias", "--full-name", "Tobias Brandt", "--lifetime", "28800")
@@ -30,7 +30,7 @@ func TestLook(t *testing.T) {
 	}
 	for _, looks := range windows {
 		t.Run(looks[0].Name, func(t *testing.T) {
-			t.Parallel()
+			early(t)
 			b := newProfile(t).open(t, s.base, looks[0])
 			b.Go("/signin")
 			b.lookAll(looks, "signin")
@@ -148,7 +148,7 @@ func userID(t *testing.T, s *server, name string) string {
 
 // TestKeyInBrowser makes an API key in the dialog, which a click beside it does not close, copies it, and revokes it.
 func TestKeyInBrowser(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	b := newProfile(t).open(t, s.base, phoneDark)
 	b.signIn("mia")
@@ -177,7 +177,7 @@ func TestKeyInBrowser(t *testing.T) {
 
 // TestAuditInBrowser looks at a record and verifies the log, both in the dialog.
 func TestAuditInBrowser(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	b := newProfile(t).open(t, s.base, desktop)
 	b.signIn("amara")
@@ -207,7 +207,7 @@ func TestAuditInBrowser(t *testing.T) {
 
 // TestReflow loads pages at 320 px, which is 400 % zoom of a window of 1280 px (WCAG 1.4.10).
 func TestReflow(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	s.guests()
 	b := newProfile(t).open(t, s.base, look{Name: "narrow", Width: 320, Height: 640})
@@ -220,7 +220,7 @@ func TestReflow(t *testing.T) {
 
 // TestCardsInOneLine has what the cards say of their numbers fit beside them at each width, whether the lifetime is long or short.
 func TestCardsInOneLine(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	b := newProfile(t).open(t, s.base, desktop)
 	b.signIn("amara")
@@ -240,7 +240,7 @@ const wrappedFacts = `[...document.querySelectorAll('.fact > span, .card > small
 // TestListsInLine has, at each width that has a table, the dates of the filters in one line with their button, and what is in a row on
 // as many lines as it is meant to have.
 func TestListsInLine(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	s.guests()
 	s.curfew("", "end", sessionID(t, s, "arslan"))

@@ -15,7 +15,7 @@ func rowsOf(user string) string {
 }
 
 func TestFirstRun(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serve(t, t.TempDir())
 	b := newProfile(t).open(t, s.base, desktop)
 	b.Go("/")
@@ -49,7 +49,7 @@ const rowsWhenSaid = `new MutationObserver(() => { window.rowsWhenSaid ??= docum
 	.observe(document.querySelector('#toast'), { childList: true });`
 
 func TestEndASession(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	admin := newProfile(t).open(t, s.base, desktop)
 	admin.signIn("amara")
@@ -104,7 +104,7 @@ func TestEndASession(t *testing.T) {
 }
 
 func TestTerminateOthers(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	admin := newProfile(t).open(t, s.base, desktop)
 	admin.signIn("amara")
@@ -147,7 +147,7 @@ func TestTerminateOthers(t *testing.T) {
 }
 
 func TestTokenSettings(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	b := newProfile(t).open(t, s.base, desktop)
 	b.signIn("amara")
@@ -184,7 +184,7 @@ func (b *tab) submitPanel() {
 }
 
 func TestSearchAndSort(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	for _, name := range []string{"arslan", "mia", "otto"} {
 		s.signIn(name)
@@ -205,7 +205,7 @@ func TestSearchAndSort(t *testing.T) {
 }
 
 func TestUsersPage(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	b := newProfile(t).open(t, s.base, desktop)
 	b.signIn("amara")
@@ -245,7 +245,7 @@ func TestUsersPage(t *testing.T) {
 
 // TestFormThatIsAPage posts a form that was opened as a page of its own: its answers are pages too.
 func TestFormThatIsAPage(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	b := newProfile(t).open(t, s.base, desktop)
 	b.signIn("amara")
@@ -267,7 +267,7 @@ func TestFormThatIsAPage(t *testing.T) {
 }
 
 func TestChangePassword(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	other := s.signIn("mia")
 	b := newProfile(t).open(t, s.base, phone)
@@ -305,7 +305,7 @@ func TestChangePassword(t *testing.T) {
 
 // TestNoScript signs in, looks and signs out without scripts.
 func TestNoScript(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	b := newProfile(t).open(t, s.base, desktop)
 	b.NoScript()
@@ -323,7 +323,7 @@ func TestNoScript(t *testing.T) {
 
 // TestBackShowsNothing signs out and goes back.
 func TestBackShowsNothing(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	b := newProfile(t).open(t, s.base, desktop)
 	b.signIn("amara")

@@ -29,11 +29,11 @@ func (b *tab) draws() {
 // TestAppOfOthers signs in to it behind Curfew and behind each real proxy, and goes idle where the guard is put into its page:
 // what the WebSocket brings is no activity.
 func TestAppOfOthers(t *testing.T) {
-	t.Parallel()
+	early(t)
 	st := newStreet(t)
 	st.addUser("ines", "--lifetime", "30")
 	t.Run("Curfew", func(t *testing.T) {
-		t.Parallel()
+		early(t)
 		s := serveHouse(t, "--upstream", st.app.URL)
 		s.addUser("ines", "--lifetime", "30")
 		b := newProfile(t).open(t, s.root(), desktop)
@@ -44,7 +44,7 @@ func TestAppOfOthers(t *testing.T) {
 	})
 	for _, r := range runnable() {
 		t.Run(r.name, func(t *testing.T) {
-			t.Parallel()
+			early(t)
 			d := st.openDoor(t, r.name)
 			b := d.open(t, newProfile(t), appHost)
 			b.Go(vizPath)

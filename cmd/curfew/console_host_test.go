@@ -65,7 +65,7 @@ var asForm = []string{"Content-Type", "application/x-www-form-urlencoded"}
 // TestConsoleHost has the console on a host of its own, and one sign-in for it and an app: the app's host serves what the app
 // needs and nothing else, and what comes from there the console refuses.
 func TestConsoleHost(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	app := httptest.NewServer(http.HandlerFunc(mirror))
 	t.Cleanup(app.Close)
 	s := serveHouse(t, "--console-host", "Console.example.com", "--cookie-domain", "example.com", "--upstream", app.URL)
@@ -130,7 +130,7 @@ func TestConsoleHost(t *testing.T) {
 
 // TestConsoleHostAlone has no shared cookie: one signs in to the console by itself. Hosts without an app lead there.
 func TestConsoleHostAlone(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	app := httptest.NewServer(http.HandlerFunc(mirror))
 	t.Cleanup(app.Close)
 	file := writeConfig(t, "console_host = \"console.example.com\"\n[[app]]\nhost = \"app.example.com\"\nupstream = \""+app.URL+"\"\n")
@@ -157,7 +157,7 @@ func TestConsoleHostAlone(t *testing.T) {
 
 // TestConsoleHostSetup makes the first account: on the console's host and nowhere else.
 func TestConsoleHostSetup(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serve(t, t.TempDir(), "--console-host", consoleHost, "--upstream", "http://127.0.0.1:9")
 	link, err := url.Parse(s.setup)
 	if err != nil || link.Hostname() != consoleHost {
@@ -178,7 +178,7 @@ func TestConsoleHostSetup(t *testing.T) {
 
 // TestConsoleBelowAnApp has a script of an app send the console's forms with an admin's session, right after the sign-in.
 func TestConsoleBelowAnApp(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveMirror(t)
 	c := s.inApp("amara")
 	mia := s.inApp("mia")

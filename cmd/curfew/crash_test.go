@@ -30,7 +30,7 @@ var crashRounds = flag.Int("crash.rounds", 20, "how often the crash test kills t
 // TestCrash kills the real binary at random moments under sign-ins, activity and ends, 20 times over one data folder.
 // What it had acknowledged must hold afterwards: starts, ends, and no deadline later than activity allows.
 func TestCrash(t *testing.T) {
-	t.Parallel()
+	early(t)
 	c := newCrasher(t)
 	for round := range *crashRounds {
 		c.round(200*time.Millisecond + rand.N(900*time.Millisecond))

@@ -20,7 +20,7 @@ const deployFolder = "../../docs/deploy"
 
 // TestUnits has systemd judge the units in docs/deploy, and wants them to use flags and variables that there are.
 func TestUnits(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	units, err := filepath.Glob(deployFolder + "/*.service")
 	if err != nil || len(units) == 0 {
 		t.Fatalf("%d units, %v", len(units), err)
@@ -145,7 +145,7 @@ func shownFiles(t *testing.T) []string {
 // TestSecretsAreInFiles looks for a password, a session's token and a private key in what everybody may see of the processes that know
 // them: their arguments, and for the same user their environment.
 func TestSecretsAreInFiles(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	c := newCrasher(t)
 	cert, key, _ := certificate(t)
 	cmd := exec.Command(c.bin, "serve", "--listen", "127.0.0.1:0", "--data", c.data)

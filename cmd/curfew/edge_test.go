@@ -194,7 +194,7 @@ func TestAuthCostsNothing(t *testing.T) {
 
 // TestTraceIsRefused sends what would come back with the request's cookies in it, to Curfew and to an app.
 func TestTraceIsRefused(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the app got it") }))
 	defer app.Close()
 	s := serve(t, t.TempDir(), "--upstream", app.URL)

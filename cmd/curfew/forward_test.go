@@ -25,11 +25,11 @@ import (
 
 // TestForwardAuth runs the recipes in real proxies, all in front of one Curfew and one app.
 func TestForwardAuth(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	st := newStreet(t)
 	for _, r := range runnable() {
 		t.Run(r.name, func(t *testing.T) {
-			t.Parallel()
+			inTurn(t)
 			d := st.openDoor(t, r.name)
 			t.Run("plain", d.testPlain)
 			t.Run("signed out", d.testSignedOut)
@@ -396,7 +396,7 @@ func (s troubledStore) Find(context.Context, *curfew.TokenHash, curfew.SessionID
 
 // TestForwardAuthIsOff asks a server that was not told to answer.
 func TestForwardAuthIsOff(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serve(t, t.TempDir(), "--trusted-proxy", "127.0.0.1")
 	for _, path := range []string{"/.curfew/auth", "/.curfew/auth/reports"} {
 		status, body := s.client().get(path)

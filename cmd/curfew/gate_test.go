@@ -49,7 +49,7 @@ func (s *server) inApp(name string) *client {
 }
 
 func TestUpstream(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveMirror(t)
 	stranger := s.client()
 	if status, body := stranger.get("/a?b"); status != http.StatusUnauthorized || !strings.Contains(body, "sign in first") {
@@ -80,7 +80,7 @@ func TestUpstream(t *testing.T) {
 
 // TestAppsHaveTheirOwnLimits sends what Curfew itself refuses: forms of other sites, and bodies larger than any of ours.
 func TestAppsHaveTheirOwnLimits(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveMirror(t)
 	c := s.inApp("amara")
 	for path, want := range map[string]int{"/form": http.StatusOK, "/.curfew/theme": http.StatusForbidden} {
@@ -103,7 +103,7 @@ func TestAppsHaveTheirOwnLimits(t *testing.T) {
 
 // TestSlowHeaders has a client that never comes to the end of its headers. Others are served meanwhile.
 func TestSlowHeaders(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveMirror(t)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.base, "http://"))
 	if err != nil {
@@ -138,7 +138,7 @@ func TestSlowHeaders(t *testing.T) {
 
 // TestStopWithOpenStream stops the server while a stream is open that would never end by itself.
 func TestStopWithOpenStream(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveMirror(t)
 	c := s.inApp("amara")
 	resp, err := c.Client.Get(s.base + "/events")
@@ -155,7 +155,7 @@ func TestStopWithOpenStream(t *testing.T) {
 
 // TestStopWithOpenWebSocket stops the server while a WebSocket is open. Its client may still say something, and is then told why.
 func TestStopWithOpenWebSocket(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, nil)
 		if err != nil {
@@ -211,7 +211,7 @@ func (s *server) listens() bool {
 
 // TestRulesFromFile has rules for parts of an app.
 func TestRulesFromFile(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	app := httptest.NewServer(http.HandlerFunc(mirror))
 	t.Cleanup(app.Close)
 	file := writeConfig(t, `

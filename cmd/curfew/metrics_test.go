@@ -40,7 +40,7 @@ func (s *server) metrics() (text string, header http.Header) {
 
 // TestMetrics does some of everything, and looks at what was counted.
 func TestMetrics(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") }))
 	defer app.Close()
 	s := serveHouse(t, "--metrics-listen", "127.0.0.1:0", "--forward-auth", "--trusted-proxy", "127.0.0.1", "--upstream", "app.example.com="+app.URL)
@@ -116,7 +116,7 @@ var (
 // TestOperationsPage compares the table of metrics in docs/operations.md with what is there, and looks for every metric that the
 // dashboard and the alerts name.
 func TestOperationsPage(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serve(t, t.TempDir(), "--metrics-listen", "127.0.0.1:0", "--config", newHookReceiver(t).config())
 	text, _ := s.metrics()
 	types := map[string]string{}

@@ -26,11 +26,11 @@ var (
 // who may see all but /admin, and as a stranger, who may see /public alone. Whatever the app then gets, none of the usual ways of reading it
 // may come to what its sender may not see.
 func TestNoPathLeadsPast(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	st := newStreet(t)
 	for _, r := range append(runnable(), recipe{name: "curfew"}) {
 		t.Run(r.name, func(t *testing.T) {
-			t.Parallel()
+			inTurn(t)
 			way := st.openWay(t, r.name)
 			random := rand.New(rand.NewPCG(*pathSeed, 0))
 			reached := 0

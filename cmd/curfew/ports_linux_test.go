@@ -18,10 +18,10 @@ import (
 // TestPorts looks at what a server in a process of its own listens on: the site and the socket for commands, and metrics only where they
 // were asked for. Each listener is asked for what belongs to the other.
 func TestPorts(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	for name, args := range map[string][]string{"default": nil, "metrics": {"--metrics-listen", "127.0.0.1:0"}} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+			inTurn(t)
 			pid, data, site := startProcess(t, args...)
 			tcp, other := listening(t, pid)
 			want := []string{filepath.Join(data, "curfew.sock")}

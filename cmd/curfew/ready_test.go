@@ -18,7 +18,7 @@ import (
 
 // TestHealth asks where nobody else is, and where apps have their own.
 func TestHealth(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) }))
 	defer app.Close()
 	s := serve(t, t.TempDir(), "--upstream", "app.example.com="+app.URL, "--trusted-proxy", "127.0.0.1")
@@ -67,7 +67,7 @@ func TestReadyNeedsTheStore(t *testing.T) {
 		"panics": func() error { panic("oh dear") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+			inTurn(t)
 			var broken atomic.Bool
 			store := troubledStore{memory.NewSessions(), func() error {
 				if broken.Load() {
@@ -142,7 +142,7 @@ func TestReadyAsksOnce(t *testing.T) {
 
 // TestDefaultInstall asks a fresh server, with nothing configured, for what must not be there, and looks at what it listens on.
 func TestDefaultInstall(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serve(t, t.TempDir())
 	c := s.client()
 	for _, path := range []string{

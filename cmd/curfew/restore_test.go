@@ -15,7 +15,7 @@ import (
 // TestRestoreRevivesNothing backs up the real program, ends a session, and goes back to the backup, or to what cp had copied. The program is
 // killed before and after. What was ended stays so, nobody else is signed in either, and the admin is told why.
 func TestRestoreRevivesNothing(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	c := newCrasher(t)
 	c.start()
 	for range 3 {

@@ -17,8 +17,7 @@ import (
 
 // TestMain lets scripts run this program as curfew, and closes the browser in the end.
 func TestMain(m *testing.M) {
-	// More tests at once than processors, for the long ones wait for sessions to go idle. The command line can say otherwise.
-	flag.Set("test.parallel", "8")
+	flag.Set("test.parallel", "1000") // for they take turns
 	testscript.Main(tests{m}, map[string]func(){"curfew": main})
 }
 
@@ -42,6 +41,7 @@ func TestScript(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
+			takeTurn(e.T().(testing.TB), false)
 			e.Setenv("PASSWORD", password)
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // or each command waits a second at its end for races to happen
 			return nil

@@ -33,7 +33,7 @@ func (s *server) lastActive(user string) time.Time {
 // TestKeyBesideACookie sends an API key with the cookie of a session: the key alone counts, other sites can't misuse it, and the
 // session is not active by it.
 func TestKeyBesideACookie(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	c := s.signIn("amara")
 	mias := s.newKey("mia", "mine")
@@ -74,7 +74,7 @@ func TestKeyBesideACookie(t *testing.T) {
 
 // TestKeyHosts uses a key on each kind of host: where the API for people is, keys are taken, and no app ever gets one.
 func TestKeyHosts(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	var seen atomic.Int32
 	app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {

@@ -43,7 +43,7 @@ func (c *client) do(method, path, body string, header ...string) int {
 }
 
 func TestCrossSiteRequestsAreRefused(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	c := s.signIn("amara")
 	for _, path := range []string{"/signin", "/signout", "/setup", "/theme", "/unlock", "/sessions/end-others", "/settings/token", "/users/new", "/account/password", "/api/v1/session/extend", "/api/v1/session/activity"} {
@@ -66,7 +66,7 @@ func TestCrossSiteRequestsAreRefused(t *testing.T) {
 
 // TestHeaders asks for a path of each kind, over a connection that a trusted proxy calls secure.
 func TestHeaders(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t, "--trusted-proxy", "127.0.0.1/32")
 	for _, path := range []string{"/signin", "/sessions", "/nowhere", "/api/v1/session", "/api/v1/nowhere", "/.curfew/guard.js"} {
 		for _, crossSite := range []bool{false, true} {
@@ -107,7 +107,7 @@ func TestHeaders(t *testing.T) {
 
 // TestHTTPS speaks TLS with a certificate of its own making: only then is the cookie __Host-.
 func TestHTTPS(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	cert, key, pool := certificate(t)
 	s := serve(t, t.TempDir(), "--tls-cert", cert, "--tls-key", key)
 	s.addUser("amara", "--role", "admin")
@@ -166,7 +166,7 @@ func certificate(t *testing.T, names ...string) (cert, key string, pool *x509.Ce
 }
 
 func TestOversized(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	c := s.signIn("amara")
 	big := strings.Repeat("a", 1<<20)
@@ -183,7 +183,7 @@ func TestOversized(t *testing.T) {
 
 // TestTokenIsNowhere looks for a token in every place but the cookie.
 func TestTokenIsNowhere(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	var token string
 	c := s.client()
@@ -251,7 +251,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestExitStatus(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	for want, args := range map[int][]string{
 		exitOK:       {"user", "list"},
@@ -269,7 +269,7 @@ func TestExitStatus(t *testing.T) {
 
 // TestCommandsKeepHistory runs a command on data whose server keeps history for longer than the default.
 func TestCommandsKeepHistory(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	dir := t.TempDir()
 	db, err := sqlite.Open(t.Context(), dir, sqlite.Options{})
 	if err != nil {

@@ -49,7 +49,7 @@ func (c *client) device() string {
 
 // TestOwnerGetsIn attacks an account, over a restart: its owner gets in at a new address, from a browser used before.
 func TestOwnerGetsIn(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t, "--trusted-proxy", "127.0.0.1/32")
 	own := s.client().from("192.0.2.1")
 	if status := own.signIn("arslan", password); status != http.StatusSeeOther {
@@ -77,7 +77,7 @@ func TestOwnerGetsIn(t *testing.T) {
 
 // TestLimitsSurviveKill kills the real binary: what it counted and what it knew still hold.
 func TestLimitsSurviveKill(t *testing.T) {
-	t.Parallel()
+	early(t)
 	c := newCrasher(t)
 	c.start()
 	s := &server{t: t, base: c.base}
@@ -105,7 +105,7 @@ var unlockLink = regexp.MustCompile(`\S*/unlock\?code=(\S+)`)
 // TestUserUnlock lets an owner in whose account is attacked and who was never here, by a link made with the server up
 // and by one made with it down.
 func TestUserUnlock(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t, "--trusted-proxy", "127.0.0.1/32")
 	link := unlockLink.FindStringSubmatch(s.curfew("", "user", "unlock", "arslan"))
 	if link == nil || !strings.HasPrefix(link[0], s.base+"/unlock?code=") {

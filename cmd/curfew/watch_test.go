@@ -137,7 +137,7 @@ func TestWatchWithoutServer(t *testing.T) {
 
 // In a terminal there is a live table, and afterwards the terminal as it was.
 func TestWatchScreen(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	s := serveHouse(t)
 	for name, leave := range map[string]func(typed *os.File, cancel func()){
 		"q":       func(typed *os.File, _ func()) { typed.WriteString("xq") },
@@ -145,7 +145,7 @@ func TestWatchScreen(t *testing.T) {
 		"SIGTERM": func(_ *os.File, cancel func()) { cancel() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+			inTurn(t)
 			typed, tty, err := pty.Open()
 			if err != nil {
 				t.Fatal(err)

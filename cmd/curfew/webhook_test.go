@@ -146,7 +146,7 @@ func messagesOf(records []audit.Record) (messages []string) {
 
 // TestWebhooks tells a receiver of a whole life, which is away for a part of it, and then is asked by hand.
 func TestWebhooks(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	h := newHookReceiver(t)
 	s := serveHouse(t, "--config", h.config())
 	s.addUser("rita")
