@@ -329,14 +329,14 @@ func (d *frontDoor) deny(t *testing.T, v *visitor, trouble string, header []stri
 
 // TestForgedConsoleHost has a script in an app's page ask for what is on the console's host alone, by a header that Curfew believes its proxy.
 func TestForgedConsoleHost(t *testing.T) {
-	t.Parallel()
+	inTurn(t)
 	const users, console = "/.curfew/users", "console.example.com"
 	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	st := newStreet(t, "--listen", address, "--console-host", console)
 	st.base = "http://" + address // it calls itself by the console's host
 	for _, r := range runnable() {
 		t.Run(r.name, func(t *testing.T) {
-			t.Parallel()
+			inTurn(t)
 			v := st.openDoor(t, r.name).visitor(appHost)
 			v.signIn("amara", "/echo")
 			for _, name := range []string{"X-Forwarded-Host", "x-forwarded-host", "X_Forwarded_Host", "X.Forwarded.Host"} {
