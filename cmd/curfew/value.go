@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"golang.org/x/net/publicsuffix"
 
+	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/gate"
 )
 
@@ -123,5 +125,9 @@ func (u *upstream) UnmarshalText(text []byte) error {
 	}
 	app := gate.App{Host: strings.ToLower(host), Upstream: at.URL}
 	*u = upstream(app)
-	return app.Check()
+	err := app.Check()
+	if e := (*curfew.Error)(nil); errors.As(err, &e) && e.Field == "upstream" {
+		return errors.New(e.Message) // the flag's name is said already
+	}
+	return err
 }
