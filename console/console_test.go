@@ -292,7 +292,7 @@ func TestNotices(t *testing.T) {
 	if got := text(byID(t, parse(t, c.get("/signin?next=%2Fhistory")), "toast")); got != "" {
 		t.Errorf("another tab took the notice: %q", got)
 	}
-	if got := text(byID(t, parse(t, c.get("/signin")), "toast")); got != "You have signed out." {
+	if got := text(byID(t, parse(t, c.get("/signin")), "toast")); got != "You are signed out." {
 		t.Errorf("notice %q", got)
 	}
 	c = h.in("user")

@@ -165,5 +165,5 @@ func TestMountedSignIn(t *testing.T) {
 	wantText(t, stranger.get("/.curfew/sessions"), "Token lifetime is now 1 minute")
 	wantText(t, stranger.get("/.curfew/sessions"), "Back to the app")
 	wantLocation(t, stranger.post("/.curfew/signout", nil), "/.curfew/signin")
-	wantText(t, stranger.get("/.curfew/signin"), "You have signed out")
+	wantText(t, stranger.get("/.curfew/signin"), "You are signed out")
 }

@@ -19,7 +19,7 @@ type notice struct {
 const noticeCookie = "curfew-notice"
 
 var noticeTexts = map[string]string{
-	"signed-out":       "You have signed out.",
+	"signed-out":       "You are signed out.",
 	"browser-known":    "You can sign in with this browser now.",
 	"session-ended":    "Ended %s’s session.",
 	"sessions-ended":   "Ended %s.",

@@ -15,7 +15,7 @@ type signInPage struct {
 	frame
 	Username string
 	Next     string
-	Ended    string // how the last session ended, if the client still holds its cookie
+	Ended    string // how the last session ended, if that is known
 	Error    string
 }
 
@@ -37,10 +37,22 @@ func (c *console) signInForm(r *request) (answer, error) {
 		return answer{location: "/setup"}, nil
 	}
 	p := newSignInPage(r, "", next)
-	if ended, ok := endedOf(r.absent); ok {
-		p.Ended = endedText(ended, "Your", r.clock)
-	}
+	p.Ended = lastEnded(r)
 	return answer{page: p, formTo: landing.Origin(next)}, nil
+}
+
+// lastEnded tells how the session ended whose token the client holds. Signing out takes the token away, in all tabs at some
+// moment: those that are led here meanwhile all say the same, by what the guard or the token knows.
+func lastEnded(r *request) string {
+	ended, ok := endedOf(r.absent)
+	switch {
+	case ok && ended.Ending.Reason != curfew.ReasonSignedOut:
+		return endedText(ended, "Your", r.clock)
+	case ok, r.URL.Query().Get("ended") == string(curfew.ReasonSignedOut):
+		return noticeTexts["signed-out"]
+	default:
+		return ""
+	}
 }
 
 func newSignInPage(r *request, username, next string) *signInPage {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -205,6 +206,43 @@ func TestSignInPageSaysHowTheSessionEnded(t *testing.T) {
 	}
 }
 
+// TestOtherTabsAfterSignOut has other tabs come to the sign-in page before the token is taken away, and after.
+func TestOtherTabsAfterSignOut(t *testing.T) {
+	h := newHouse(t)
+	h.add("amara", account.User)
+	const told = "/signin?ended=signed-out&next=%2Fhistory"
+	early := h.in("amara")
+	late := h.client()
+	late.cookies = maps.Clone(early.cookies)
+	late.post("/signout", nil)
+	idle := h.in("amara")
+	h.pass(time.Hour)
+	for _, tt := range []struct {
+		name string
+		c    *client
+		path string
+		want string
+	}{
+		{"early", early, told, "You are signed out."},
+		{"early, without the guard", early, "/signin?next=%2Fhistory", "You are signed out."},
+		{"late", late, told, "You are signed out."},
+		{"late, without the guard", late, "/signin?next=%2Fhistory", ""},
+		{"the token knows better", idle, told, "Signed out after 5 minutes of inactivity at 14:08 UTC."},
+		{"other reasons", h.client(), "/signin?ended=terminated", ""},
+		{"a stranger's words", h.client(), "/signin?ended=Call+555", ""},
+	} {
+		got := ""
+		for _, n := range all(parse(t, tt.c.get(tt.path)), "p") {
+			if attr(n, "id") == "ended" {
+				got = text(n)
+			}
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestSignOut(t *testing.T) {
 	h := newHouse(t)
 	h.add("amara", account.User)
@@ -222,7 +260,7 @@ func TestSignOut(t *testing.T) {
 	if ended, ok := endedOf(err); !ok || ended.Ending.Reason != curfew.ReasonSignedOut || ended.Ending.By.Name != "amara" {
 		t.Errorf("the session: %v", err)
 	}
-	if got := text(byID(t, parse(t, c.get("/signin")), "toast")); got != "You have signed out." {
+	if got := text(byID(t, parse(t, c.get("/signin")), "toast")); got != "You are signed out." {
 		t.Errorf("notice %q", got)
 	}
 	wantLocation(t, h.client().post("/signout", nil), "/signin")

@@ -274,6 +274,31 @@ func TestBackAfterSignOut(t *testing.T) {
 	b.Forgive()
 }
 
+// TestLeavingSaysWhy looks at what the sign-in page is told: that somebody signed out, and nothing that it knows better.
+func TestLeavingSaysWhy(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[string]string{"signed-out": "?ended=signed-out&next=%2Fa%3Fb", "idle": "?next=%2Fa%3Fb"} {
+		p := protect(t, answerWith(nil, "<!doctype html><title>x</title><p>y"))
+		b := openTab(t, p.base+"/a?b")
+		b.until("the guard runs", "states > 0")
+		p.end(reason)
+		b.UntilPath("/.curfew/signin")
+		if got := eval[string](b, "location.search"); got != want {
+			t.Errorf("%s: the sign-in page is told %s, want %s", reason, got, want)
+		}
+	}
+	p := protect(t, answerWith(nil, "<!doctype html><title>x</title><p>y"))
+	b := openTab(t, p.base)
+	b.until("the guard runs", "states > 0")
+	p.set("forgotten")
+	eval[bool](b, "(dispatchEvent(new Event('online')), true)") // the guard looks anew
+	b.UntilPath("/.curfew/signin")
+	if got, want := eval[string](b, "location.search"), "?ended=signed-out&next=%2F"; got != want {
+		t.Errorf("without a token the sign-in page is told %s, want %s", got, want)
+	}
+	b.Forgive()
+}
+
 // TestPageThatAsksBeforeItIsLeft ends the session of a person who has done something in a page that has the browser ask whether
 // to leave it. Nobody answers.
 func TestPageThatAsksBeforeItIsLeft(t *testing.T) {

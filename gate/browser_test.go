@@ -32,6 +32,7 @@ type protected struct {
 
 	mu       sync.Mutex
 	state    string
+	reason   string    // why it ended
 	active   time.Time // when there was activity last
 	idle     time.Time
 	activity int
@@ -84,12 +85,25 @@ func (p *protected) set(state string) {
 	p.changed = make(chan struct{})
 }
 
+func (p *protected) end(reason string) {
+	p.mu.Lock()
+	p.reason = reason
+	p.mu.Unlock()
+	p.set("ended")
+}
+
+func (p *protected) isForgotten() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state == "forgotten"
+}
+
 func (p *protected) session() (doc []byte, changed chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	stamp := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 	doc, err := json.Marshal(map[string]any{
-		"id": "s1", "state": p.state, "server_time": stamp(time.Now()), "lifetime_seconds": lifetime / time.Second,
+		"id": "s1", "state": p.state, "reason": p.reason, "server_time": stamp(time.Now()), "lifetime_seconds": lifetime / time.Second,
 		"last_active_at": stamp(p.active), "idle_at": stamp(p.idle), "ends_at": stamp(p.idle.Add(30 * time.Second)),
 	})
 	if err != nil {
@@ -101,9 +115,8 @@ func (p *protected) session() (doc []byte, changed chan struct{}) {
 func (p *protected) answer(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.asked++
-	forgotten := p.state == "forgotten"
 	p.mu.Unlock()
-	if forgotten {
+	if p.isForgotten() {
 		http.Error(w, "nobody is signed in", http.StatusUnauthorized)
 		return
 	}

@@ -27,7 +27,8 @@ type Options struct {
 	// is on each host, below its base.
 	ConsoleHost string
 
-	// SignIn is where a page is led whose reader is signed out, with the page in the parameter next. "" is Curfew's own.
+	// SignIn is where a page is led whose reader is signed out, with the page in the parameter next. The guard adds ended=signed-out if
+	// they signed out in another tab, or the browser has no token any more. "" is Curfew's own.
 	SignIn string
 
 	// SignOut is where who is signed in signs out, on each host, by a POST that curfew.Manager.SignOut can answer. The Logout dialog

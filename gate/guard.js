@@ -29,6 +29,7 @@
   const POLL_EVERY = 4_000;
   const TIMEOUT = 10_000;
   const SILENCE = 20_000; // the stream says something every 15 s
+  const SIGNED_OUT = 'signed-out'; // the reason of a session that its owner ended
   const SPOKEN = [30, 10, 5]; // seconds left, told to who can't see the number
 
   // ---- Input -----------------------------------------------------------------------------------------------------
@@ -163,7 +164,7 @@
   function learn(doc) {
     unreachable = false;
     nextAsk = performance.now() + 300;
-    if (!doc) { post({ ask: true }); return leave(); }
+    if (!doc) { post({ ask: true }); return leave(SIGNED_OUT); }
     post({ session: doc });
     if (session && doc.id !== session.id) { // somebody signed in anew: this page is not theirs
       empty();
@@ -182,7 +183,7 @@
     if (leaving || isStale(doc)) return;
     session = doc;
     tell('state', doc);
-    if (doc.state === 'ended') return leave();
+    if (doc.state === 'ended') return leave(doc.reason);
     if (doc.state === 'expiring') dialog.show(); else dialog.hide();
     pulse();
   }
@@ -194,11 +195,14 @@
     return doc.server_time < session.server_time;
   }
 
-  function leave() {
+  // leave says why only if somebody has signed out in this browser: then the token is gone or about to go, by which the sign-in
+  // page knows everything else.
+  function leave(reason) {
     if (leaving) return;
     setLeaving(true);
     stop();
     const url = new URL(SIGNIN);
+    if (reason === SIGNED_OUT) url.searchParams.set('ended', reason);
     url.searchParams.set('next', location.pathname + location.search + location.hash);
     empty();
     location.replace(url);
@@ -701,7 +705,7 @@
   }
 
   function begin(doc) {
-    if (!doc) return session ? leave() : undefined; // nobody is signed in here, or nobody any more: the page has come by "back"
+    if (!doc) return session ? leave(SIGNED_OUT) : undefined; // nobody is signed in here, or nobody any more: the page has come by "back"
     running = true;
     heard = performance.now() - SILENCE + 5_000; // the stream has 5 s to begin
     const stopped = new AbortController();

@@ -208,7 +208,7 @@ func TestLogOutNow(t *testing.T) {
 	b.Press("\t")
 	b.Press("\r")
 	b.UntilPath("/signin")
-	b.UntilText("You have signed out")
+	b.UntilText("You are signed out")
 	if strings.Contains(b.Location(), "next=") {
 		t.Error("who logs out on purpose is led back afterwards")
 	}
