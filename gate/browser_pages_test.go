@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -271,6 +272,40 @@ func TestBackAfterSignOut(t *testing.T) {
 	eval[bool](b, "(history.back(), true)")
 	waitFor(t, "the page leaves again", func() bool { return p.leaves() == 2 })
 	b.UntilPath("/.curfew/signin")
+	b.Forgive()
+}
+
+// TestKeptPageAfterSignOut goes back to a page that the app has let the browser keep, after its reader has signed out on another
+// host, by which this one's cache is not emptied. A page for everybody stays, and is asked for once.
+func TestKeptPageAfterSignOut(t *testing.T) {
+	t.Parallel()
+	var p *protected
+	var asked atomic.Int32 // for the page for everybody
+	p = protect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/private" && p.isForgotten() {
+			http.Redirect(w, r, "/.curfew/signin", http.StatusSeeOther)
+			return
+		}
+		if r.URL.Path == "/public" {
+			asked.Add(1)
+		}
+		w.Header().Set("Cache-Control", "private, max-age=3600")
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, "<!doctype html><title>x</title><p>"+r.URL.Path)
+	}))
+	b := openTab(t, p.base+"/public")
+	b.until("the guard runs", "states > 0")
+	b.Do(chromedp.Navigate(p.base + "/private"))
+	b.until("the guard runs", "states > 0")
+	b.Do(chromedp.Navigate(p.base + "/.curfew/signin"))
+	p.set("forgotten")
+	eval[bool](b, "(setTimeout(() => history.back()), true)") // the page comes at once, which must not be before the answer to this
+	waitFor(t, "the page leaves", func() bool { return p.leaves() == 2 })
+	b.UntilPath("/.curfew/signin")
+	before := asked.Load()
+	b.Do(chromedp.Navigate(p.base + "/public"))
+	waitFor(t, "the page for everybody is asked for", func() bool { return asked.Load() > before })
+	b.until("it is there", "document.body?.innerText === '/public' && performance.getEntriesByType('navigation')[0].type === 'reload'")
 	b.Forgive()
 }
 

@@ -705,7 +705,7 @@
   }
 
   function begin(doc) {
-    if (!doc) return session ? leave(SIGNED_OUT) : undefined; // nobody is signed in here, or nobody any more: the page has come by "back"
+    if (!doc) return absent();
     running = true;
     heard = performance.now() - SILENCE + 5_000; // the stream has 5 s to begin
     const stopped = new AbortController();
@@ -717,6 +717,16 @@
     tellSignIn();
     post({ hello: true });
     lead(stopped.signal);
+  }
+
+  // absent is for a page where nobody is signed in. One that had a session has come by "back". One that the browser kept by itself
+  // may be from a session too, and is asked for anew: the server knows whether everybody may see it.
+  function absent() {
+    if (session) return leave(SIGNED_OUT);
+    const [{ type, transferSize, workerStart } = {}] = performance.getEntriesByType('navigation');
+    if (transferSize !== 0 || workerStart || type === 'reload') return; // a service worker would say the same again
+    empty();
+    location.reload();
   }
 
   // Sign-in pages in other tabs need not be filled in any more.
