@@ -242,6 +242,27 @@ func TestServiceWorker(t *testing.T) {
 	b.showsDialog(p)
 }
 
+// TestPageNotMadeForTelephones shows the dialog in a page that a telephone makes small as a whole, for want of a viewport.
+func TestPageNotMadeForTelephones(t *testing.T) {
+	t.Parallel()
+	p := protect(t, answerWith(nil, "<!doctype html><title>x</title><p>y"))
+	b := openTab(t, p.base)
+	b.Do(chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2), chromedp.EmulateMobile))
+	b.Go("")
+	b.until("the guard runs", "states > 0")
+	if scale := eval[float64](b, "visualViewport.scale"); scale > 0.5 {
+		t.Fatalf("the page has the scale %v", scale)
+	}
+	p.set("expiring")
+	b.until("the dialog is there", "guardDialog()")
+	const size = "(() => { const r = guardDialog().getBoundingClientRect(); return [r.left, innerWidth - r.right, r.width].map((n) => n * visualViewport.scale) })()"
+	if got := eval[[]float64](b, size); got[0] < 8 || got[1] < 8 || got[2] < 330 {
+		t.Errorf("left of the dialog are %.0f px, right of it %.0f, and it is %.0f wide", got[0], got[1], got[2])
+	}
+	b.Do(chromedp.KeyEvent("\r"))
+	b.until("the dialog is gone", "!guardDialog()")
+}
+
 // TestBack goes on and back, to a page that the browser has kept alive.
 func TestBack(t *testing.T) {
 	t.Parallel()

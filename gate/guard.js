@@ -601,6 +601,8 @@
         hidden = { root, value: root.style.getPropertyValue('display'), priority: root.style.getPropertyPriority('display') };
         root.style.setProperty('display', 'block', 'important');
       }
+      // A telephone shows a page that was not made for it small as a whole. To be read and hit, this must not be.
+      box.style.zoom = Math.max(1, 1 / visualViewport.scale);
       box.showModal();
       buttons[0].focus();
     }
