@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 )
 
 // atOnce is how many tests may keep the processors busy at once: more than there are processors, for each also waits.
@@ -44,6 +46,7 @@ func takeTurn(t testing.TB, first bool) {
 			delete(turns.taken, name)
 		}
 	}
+	turns.changed.Broadcast() // of what it gave others may make use sooner than the part
 	if first {
 		turns.early++
 	}
@@ -64,3 +67,34 @@ func rest(t testing.TB) {
 	delete(turns.taken, t.Name())
 	turns.changed.Broadcast()
 }
+
+// TestTurns has all turns given to parts that wait for one that goes first. It is not parallel: others take none meanwhile.
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for n := range atOnce {
+			takeTurn(taker{t, fmt.Sprint(n)}, false)
+		}
+		goes := taker{t, "early"}
+		go takeTurn(goes, true)
+		synctest.Wait()
+		for n := range atOnce {
+			go takeTurn(taker{t, fmt.Sprint(n, "/part")}, false)
+		}
+		synctest.Wait()
+		if !turns.taken["early"] || len(turns.taken) != atOnce {
+			t.Errorf("turns have %v", turns.taken)
+		}
+		rest(goes)
+		synctest.Wait()
+		if len(turns.taken) != atOnce {
+			t.Errorf("then %v", turns.taken)
+		}
+	})
+}
+
+type taker struct {
+	*testing.T
+	name string
+}
+
+func (n taker) Name() string { return n.name }
