@@ -17,7 +17,6 @@ import (
 
 // TestMain lets scripts run this program as curfew, and closes the browser in the end.
 func TestMain(m *testing.M) {
-	flag.Set("test.parallel", "1000") // for they take turns
 	testscript.Main(tests{m}, map[string]func(){"curfew": main})
 }
 
@@ -25,6 +24,8 @@ type tests struct{ *testing.M }
 
 func (t tests) Run() int {
 	defer killed.remove()
+	flag.Parse()
+	flag.Set("test.parallel", "1000") // whatever -parallel says: tests take turns, and those that Go lets run would wait for parts that it does not
 	return browsertest.Run(t.M)
 }
 
