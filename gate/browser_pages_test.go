@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -359,10 +360,11 @@ func TestLeavingSaysWhy(t *testing.T) {
 // to leave it. Nobody answers.
 func TestPageThatAsksBeforeItIsLeft(t *testing.T) {
 	for name, test := range map[string]struct{ page, frame string }{
-		"by a handler":          {page: "<script>onbeforeunload = () => 'unsaved'</script>"},
-		"by a listener":         {page: "<script>addEventListener('beforeunload', (e) => e.preventDefault())</script>"},
-		"by a capture listener": {page: "<script>addEventListener('beforeunload', (e) => e.preventDefault(), true)</script>"},
-		"from a frame":          {frame: "<script>addEventListener('beforeunload', (e) => e.preventDefault())</script>"},
+		"by a handler":           {page: "<script>onbeforeunload = () => 'unsaved'</script>"},
+		"by a listener":          {page: "<script>addEventListener('beforeunload', (e) => e.preventDefault())</script>"},
+		"by a capture listener":  {page: "<script>addEventListener('beforeunload', (e) => e.preventDefault(), true)</script>"},
+		"has a form called open": {page: "<form name=open></form><script>onbeforeunload = () => 'unsaved'</script>"},
+		"from a frame":           {frame: "<script>addEventListener('beforeunload', (e) => e.preventDefault())</script>"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -382,5 +384,87 @@ func TestPageThatAsksBeforeItIsLeft(t *testing.T) {
 			waitFor(t, "the page leaves", func() bool { return p.leaves() > 0 }) // a browser that asks would not answer the test
 			b.UntilPath("/.curfew/signin")
 		})
+	}
+}
+
+// TestPageThatIsHardToEmpty ends the session of pages in which the guard can't do what it does to others: they leave all the same.
+func TestPageThatIsHardToEmpty(t *testing.T) {
+	for name, test := range map[string]struct{ page, then string }{
+		"has no root":            {then: "document.documentElement.remove()"},
+		"has a foreign root":     {then: "document.documentElement.replaceWith(document.createElementNS('urn:x', 'x'))"},
+		"can't be opened":        {then: "document.open = Document.prototype.open = () => { throw new Error() }"},
+		"opens nothing":          {then: "document.open = Document.prototype.open = () => document"},
+		"can't be changed":       {then: "Document.prototype.replaceChildren = () => { throw new Error() }"},
+		"was stopped in between": {then: "(document.open(), document.write('<p>z'), window.stop())"},
+		"makes itself anew":      {page: "<script>new MutationObserver(() => document.documentElement.append('z')).observe(document, { childList: true })</script>"},
+		"has Trusted Types":      {page: "<meta http-equiv=Content-Security-Policy content=\"require-trusted-types-for 'script'; trusted-types 'none'\">"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := protect(t, answerWith(nil, "<!doctype html>"+test.page+"<title>x</title><p>y"))
+			b := openTab(t, p.base+"/a?b=c#d")
+			b.until("the guard runs", "states > 0 && document.readyState === 'complete'")
+			eval[bool](b, "("+cmp.Or(test.then, "0")+", true)")
+			p.set("ended")
+			waitFor(t, "the page leaves", func() bool { return p.leaves() > 0 })
+			b.UntilPath("/.curfew/signin")
+			if got := eval[string](b, "new URL(location).searchParams.get('next')"); got != "/a?b=c#d" {
+				t.Errorf("the way back is %q", got)
+			}
+		})
+	}
+}
+
+// TestStoppedPage ends the session of a page that somebody stopped while it was loading: it can't be opened anew any more.
+func TestStoppedPage(t *testing.T) {
+	t.Parallel()
+	p := protect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("Cache-Control", "no-transform") // its own tag does not wait for the page's end
+		fmt.Fprint(w, `<!doctype html><title>x</title><script src=/.curfew/guard.js></script><p>y`)
+		w.(http.Flusher).Flush()
+		if r.URL.Path == "/slow" {
+			<-r.Context().Done()
+		}
+	}))
+	b := openTab(t, p.base)
+	eval[bool](b, "(location.href = '/slow', true)")
+	b.until("the guard runs", "location.pathname === '/slow' && states > 0")
+	eval[bool](b, "(window.stop(), true)")
+	p.set("ended")
+	waitFor(t, "the page leaves", func() bool { return p.leaves() > 0 })
+	b.UntilPath("/.curfew/signin")
+}
+
+// TestNewReaderOfASlowPage has another session begin below a page that takes its time to be loaded anew. It is asked for once: each time more would
+// have broken the one before off.
+func TestNewReaderOfASlowPage(t *testing.T) {
+	t.Parallel()
+	var loads atomic.Int32
+	p := protect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if loads.Add(1) > 1 {
+			time.Sleep(3 * time.Second)
+		}
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, "<!doctype html><title>x</title><p>y")
+	}))
+	b := openTab(t, p.base+"/a?b=c#d")
+	b.until("the guard runs", "states > 0 && (window.old = true)")
+	p.set("expiring")
+	b.inFront()
+	eval[bool](b, "(HTMLDialogElement.prototype.showModal = () => sessionStorage.setItem('again', 'yes'), true)")
+	p.signInAnew()
+	b.Do(chromedp.KeyEvent("\r")) // whoever extends hears of the other session, and so does the stream
+	waitFor(t, "the page is asked for", func() bool { return loads.Load() > 1 })
+	p.set("active")
+	b.until("the page is there anew", "!window.old && states > 0 && !guardDialog()")
+	if n := loads.Load(); n != 2 {
+		t.Errorf("the page was asked for %d times", n)
+	}
+	if eval[bool](b, "'again' in sessionStorage") {
+		t.Error("in the emptied page the dialog came up again")
+	}
+	if got := eval[string](b, "location.pathname + location.search + location.hash"); got != "/a?b=c#d" {
+		t.Errorf("it is at %s", got)
 	}
 }

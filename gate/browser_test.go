@@ -31,6 +31,7 @@ type protected struct {
 	base string
 
 	mu       sync.Mutex
+	id       string
 	state    string
 	reason   string    // why it ended
 	active   time.Time // when there was activity last
@@ -48,7 +49,7 @@ func protect(t *testing.T, app http.Handler) *protected {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &protected{t: t, changed: make(chan struct{})}
+	p := &protected{t: t, id: "s1", changed: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.Handle(GuardPath, Guard())
 	mux.HandleFunc("GET /.curfew/api/v1/session", p.answer)
@@ -98,12 +99,19 @@ func (p *protected) isForgotten() bool {
 	return p.state == "forgotten"
 }
 
+// signInAnew has somebody else signed in, of which no guard is told.
+func (p *protected) signInAnew() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.id += "'"
+}
+
 func (p *protected) session() (doc []byte, changed chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	stamp := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 	doc, err := json.Marshal(map[string]any{
-		"id": "s1", "state": p.state, "reason": p.reason, "server_time": stamp(time.Now()), "lifetime_seconds": lifetime / time.Second,
+		"id": p.id, "state": p.state, "reason": p.reason, "server_time": stamp(time.Now()), "lifetime_seconds": lifetime / time.Second,
 		"last_active_at": stamp(p.active), "idle_at": stamp(p.idle), "ends_at": stamp(p.idle.Add(30 * time.Second)),
 	})
 	if err != nil {

@@ -166,10 +166,7 @@
     nextAsk = performance.now() + 300;
     if (!doc) { post({ ask: true }); return leave(SIGNED_OUT); }
     post({ session: doc });
-    if (session && doc.id !== session.id) { // somebody signed in anew: this page is not theirs
-      empty();
-      return location.reload();
-    }
+    if (session && doc.id !== session.id) return leaving ? undefined : go(() => location.reload()); // somebody signed in anew: this page is not theirs
     adopt(doc);
   }
 
@@ -199,24 +196,29 @@
   // page knows everything else.
   function leave(reason) {
     if (leaving) return;
-    setLeaving(true);
-    stop();
     const url = new URL(SIGNIN);
     if (reason === SIGNED_OUT) url.searchParams.set('ended', reason);
     url.searchParams.set('next', location.pathname + location.search + location.hash);
-    empty();
-    location.replace(url);
+    go(() => location.replace(url));
+  }
+
+  // go empties the page and navigates, once: to open a document, or to navigate again, would break a navigation off that takes its time.
+  function go(navigate) {
+    setLeaving(true);
+    stop();
+    try { empty(); } catch { /* the page is not HTML, or has made something else of what this calls: it goes as it is */ }
+    navigate();
   }
 
   // empty takes everything out of a page whose session is over, before it goes. A page that opens a document anew loses its listeners and frames
   // too: else any of them could have the browser ask whether to leave ("beforeunload"). Whoever has gone does not answer, the page
   // would stay to be read, and what is unsaved in it can't be saved any more.
   function empty() {
-    const colours = scheme();
-    try { document.open(); } catch { return; /* the page is not HTML, or is being made just now */ }
     const root = make('html');
-    root.style.colorScheme = colours; // no white flash
-    document.append(root);
+    if (document.documentElement) root.style.colorScheme = scheme(); // no white flash
+    Document.prototype.open.call(document); // a form may be called open
+    document.replaceChildren(root); // what was stopped while it was loading is not opened anew, but says nothing
+    dialog.hide();
   }
 
   function setLeaving(now) {
@@ -276,9 +278,7 @@
         throw e;
       }
       post({ ask: true });
-      stop();
-      empty();
-      location.replace(SIGNIN);
+      go(() => location.replace(SIGNIN));
     });
   }
 
@@ -727,8 +727,7 @@
     if (session) return leave(SIGNED_OUT);
     const [{ type, transferSize, workerStart } = {}] = performance.getEntriesByType('navigation');
     if (transferSize !== 0 || workerStart || type === 'reload') return; // a service worker would say the same again
-    empty();
-    location.reload();
+    go(() => location.reload());
   }
 
   // Sign-in pages in other tabs need not be filled in any more.
