@@ -390,14 +390,15 @@ func TestPageThatAsksBeforeItIsLeft(t *testing.T) {
 // TestPageThatIsHardToEmpty ends the session of pages in which the guard can't do what it does to others: they leave all the same.
 func TestPageThatIsHardToEmpty(t *testing.T) {
 	for name, test := range map[string]struct{ page, then string }{
-		"has no root":            {then: "document.documentElement.remove()"},
-		"has a foreign root":     {then: "document.documentElement.replaceWith(document.createElementNS('urn:x', 'x'))"},
-		"can't be opened":        {then: "document.open = Document.prototype.open = () => { throw new Error() }"},
-		"opens nothing":          {then: "document.open = Document.prototype.open = () => document"},
-		"can't be changed":       {then: "Document.prototype.replaceChildren = () => { throw new Error() }"},
-		"was stopped in between": {then: "(document.open(), document.write('<p>z'), window.stop())"},
-		"makes itself anew":      {page: "<script>new MutationObserver(() => document.documentElement.append('z')).observe(document, { childList: true })</script>"},
-		"has Trusted Types":      {page: "<meta http-equiv=Content-Security-Policy content=\"require-trusted-types-for 'script'; trusted-types 'none'\">"},
+		"has no root":                   {then: "document.documentElement.remove()"},
+		"has a foreign root":            {then: "document.documentElement.replaceWith(document.createElementNS('urn:x', 'x'))"},
+		"can't be opened":               {then: "document.open = Document.prototype.open = () => { throw new Error() }"},
+		"opens nothing":                 {then: "document.open = Document.prototype.open = () => document"},
+		"can't be changed":              {then: "Document.prototype.replaceChildren = () => { throw new Error() }"},
+		"was stopped in between":        {then: "(document.open(), document.write('<p>z'), window.stop())"},
+		"makes itself anew":             {page: "<script>new MutationObserver(() => document.documentElement.append('z')).observe(document, { childList: true })</script>"},
+		"has Trusted Types":             {page: "<meta http-equiv=Content-Security-Policy content=\"require-trusted-types-for 'script'; trusted-types 'none'\">"},
+		"takes navigations for its own": {page: "<script type=module>navigation.addEventListener('navigate', (e) => e.intercept())</script>"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -750,6 +750,8 @@
   if (new URL(SIGNIN).pathname === location.pathname) return;
   const onHide = () => stop();
   const onShow = (e) => { if (e.persisted) { setLeaving(false); askAfresh(); } };
+  // An app that moves by the Navigation API shall not take where the guard goes for its own.
+  window.navigation?.addEventListener?.('navigate', (e) => { if (leaving) e.stopImmediatePropagation(); });
   watchInput(onInput);
   shared.input = onInput;
   keepListening(() => {
