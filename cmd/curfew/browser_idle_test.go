@@ -85,8 +85,8 @@ func TestUnanswered(t *testing.T) {
 	a.Fill("#full_name", "Nadia K")
 	a.Fill("#password", "never to be kept")
 	a.untilIdle()
-	eval[bool](a, `(localStorage.clear(), new MutationObserver(() => localStorage.setItem('spoken', (localStorage.getItem('spoken') ?? '') +
-		`+dialog+`.querySelector('[aria-live=polite]').innerText)).observe(`+dialog+`.querySelector('[aria-live=polite]'), {childList: true}), true)`)
+	eval[bool](a, `(localStorage.clear(), new MutationObserver(([change]) => localStorage.setItem('spoken', (localStorage.getItem('spoken') ?? '') +
+		change.target.textContent)).observe(`+dialog+`.querySelector('[aria-live=polite]'), {childList: true}), true)`)
 	ends := eval[string](a, "fetch('/api/v1/session').then(r => r.json()).then(s => s.ends_at)")
 	a.Until("the sign-in page appears", "location.pathname === '/signin'", 30*time.Second+patience)
 	if late := time.Since(parseTime(t, ends)); late < 0 || late > patience {
