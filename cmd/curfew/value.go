@@ -126,7 +126,7 @@ func (u *upstream) UnmarshalText(text []byte) error {
 	app := gate.App{Host: strings.ToLower(host), Upstream: at.URL}
 	*u = upstream(app)
 	err := app.Check()
-	if e := (*curfew.Error)(nil); errors.As(err, &e) && e.Field == "upstream" {
+	if e, ok := errors.AsType[*curfew.Error](err); ok && e.Field == "upstream" {
 		return errors.New(e.Message) // the flag's name is said already
 	}
 	return err
