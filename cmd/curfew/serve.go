@@ -59,6 +59,7 @@ A proxy on the way to webhooks and to the collector is taken from HTTPS_PROXY.`
 
 // Run serves until ctx ends.
 func (c serveCmd) Run(ctx context.Context, std streams) error {
+	defer takeBallast()()
 	set, err := c.settings()
 	if err != nil {
 		return err
