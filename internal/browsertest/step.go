@@ -77,9 +77,12 @@ func (b *Tab) Go(path string) {
 	b.Do(chromedp.Navigate(b.base + path))
 }
 
-// Click clicks with a real pointer. The page may replace what is there between the look and the click: then it looks again.
+// Click clicks with a real pointer, on what has come to rest: what slides in would be missed. The page may replace what is there between the look and
+// the click: then it looks again.
 func (b *Tab) Click(selector string) {
 	b.t.Helper()
+	b.Until("find at rest "+selector, fmt.Sprintf(`(e => e && !document.getAnimations().some(({ effect }) =>
+		effect.target.contains(e) && isFinite(effect.getComputedTiming().endTime)))(document.querySelector(%q))`, selector), Patience)
 	ctx, cancel := context.WithTimeout(b.ctx, Patience)
 	defer cancel()
 	err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
