@@ -398,6 +398,8 @@ func TestPageThatIsHardToEmpty(t *testing.T) {
 		"was stopped in between":        {then: "(document.open(), document.write('<p>z'), window.stop())"},
 		"makes itself anew":             {page: "<script>new MutationObserver(() => document.documentElement.append('z')).observe(document, { childList: true })</script>"},
 		"has Trusted Types":             {page: "<meta http-equiv=Content-Security-Policy content=\"require-trusted-types-for 'script'; trusted-types 'none'\">"},
+		"misses what was in it":         {then: "document.addEventListener('curfew:leaving', () => queueMicrotask(() => document.querySelector('p').append('z')))"},
+		"waits for what was in it":      {then: "document.addEventListener('curfew:leaving', async () => { await 0; document.querySelector('p').append('z') })"},
 		"takes navigations for its own": {page: "<script type=module>navigation.addEventListener('navigate', (e) => e.intercept())</script>"},
 	} {
 		t.Run(name, func(t *testing.T) {

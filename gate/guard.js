@@ -217,8 +217,19 @@
     const root = make('html');
     if (document.documentElement) root.style.colorScheme = scheme(); // no white flash
     Document.prototype.open.call(document); // a form may be called open
+    hush();
     document.replaceChildren(root); // what was stopped while it was loading is not opened anew, but says nothing
     dialog.hide();
+  }
+
+  // hush keeps to itself that the scripts of an emptied page, which run on for a moment, miss what was in it: no fault of theirs.
+  function hush() {
+    for (const type of ['error', 'unhandledrejection']) {
+      addEventListener(type, (e) => {
+        e.stopImmediatePropagation();
+        e.preventDefault();
+      }, true);
+    }
   }
 
   function setLeaving(now) {

@@ -468,11 +468,10 @@ func (a *testApp) serveViz(w http.ResponseWriter, r *http.Request) {
 func writePage(w http.ResponseWriter, head string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><head><title>The app</title>%s</head><body><h1>The app</h1><p id="polled"></p><script>
-		const polled = document.querySelector('#polled'); // which is taken out when the page is emptied
 		let n = 0;
 		setInterval(async () => {
 			const answer = await fetch('/poll');
-			if (answer.ok) polled.innerText = ++n;
+			if (answer.ok) document.querySelector('#polled').innerText = ++n;
 		}, 250);
 	</script></body></html>`, head)
 }
