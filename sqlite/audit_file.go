@@ -42,7 +42,7 @@ func (f *AuditFile) open(ctx context.Context, path string) (err error) {
 	if err := checkPair(path); err != nil {
 		return err
 	}
-	if err := syncLeft(path); err != nil && !errors.Is(err, unix.EINVAL) { // as a file system says that is only for reading
+	if err := syncLeft(path); err != nil && !isForReading(err) {
 		return ofDatabase(path, fmt.Errorf("can't be brought to the disk: %w", err))
 	}
 	name := dsn(path, "ro")
@@ -63,6 +63,9 @@ func (f *AuditFile) open(ctx context.Context, path string) (err error) {
 	}
 	return nil
 }
+
+// isForReading reports that a file system is only for reading, so that nothing is to be synced.
+func isForReading(err error) bool { return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EROFS) }
 
 // Close closes the file.
 func (f *AuditFile) Close() error {
