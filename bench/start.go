@@ -47,7 +47,37 @@ func (b *bench) measureStart() error {
 		return err
 	}
 	b.add("sign-ins, durable, 64 callers", "≥ 20000 a second", showSpread(rate, showRate), rate.median() >= 20_000)
+	if err := b.measureCrowd(); err != nil {
+		return err
+	}
 	return b.measureLostStarts()
+}
+
+// crowd is more sign-ins without a pause than the store puts off taking into its indexes.
+const crowd = 300_000
+
+// measureCrowd measures sign-ins when so many have come before that each has to wait for another one to be indexed.
+func (b *bench) measureCrowd() error {
+	s, err := b.newSite(0, 0)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(b.ctx)
+	defer cancel()
+	var started atomic.Int64
+	if err := storm(ctx, s.Manager, func(curfew.Token) {
+		if started.Add(1) == crowd {
+			cancel()
+		}
+	}); err != nil {
+		return err
+	}
+	rate, err := s.startRate(b.ctx)
+	if err != nil {
+		return err
+	}
+	b.figure(fmt.Sprintf("sign-ins a second after %s without a pause", showCount(crowd)), showSpread(rate, showRate))
+	return s.remove()
 }
 
 // measureSync measures what every commit waits for, to judge the figures of a disk that others use too.
@@ -76,8 +106,17 @@ func (b *bench) startRate(n int) (spread, error) {
 	if err != nil {
 		return nil, err
 	}
-	rate := rounds(5, func() float64 {
-		ctx, cancel := context.WithTimeout(b.ctx, time.Second)
+	rate, err := s.startRate(b.ctx)
+	if err != nil {
+		return nil, err
+	}
+	return rate, s.remove()
+}
+
+// startRate lets people sign in for five times a second.
+func (s *site) startRate(ctx context.Context) (rate spread, err error) {
+	rate = rounds(5, func() float64 {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		var started atomic.Int64
 		began := time.Now()
@@ -86,10 +125,7 @@ func (b *bench) startRate(n int) (spread, error) {
 		}
 		return float64(started.Load()) / time.Since(began).Seconds()
 	})
-	if err != nil {
-		return nil, err
-	}
-	return rate, s.remove()
+	return rate, err
 }
 
 // measureLostStarts kills a process in the middle of sign-ins and looks for all that it had answered.
