@@ -134,8 +134,8 @@ func TestAppBehindProxy(t *testing.T) {
 	s.curfew("", "end", "--user", "ines")
 	a.Until("it is over", "location.pathname === '/.curfew/signin'", patience)
 	t.Logf("an admin's end was seen after %v", time.Since(began).Round(time.Millisecond))
-	b.Until("in the other tab too", "location.pathname === '/.curfew/signin'", patience)
 	for _, tab := range []*tab{a, b, c} {
+		tab.Until("in the other tabs too", "location.pathname === '/.curfew/signin'", patience)
 		tab.Forgive()
 	}
 }
