@@ -50,7 +50,12 @@ func serve(t *testing.T, data string, args ...string) *server {
 			}
 		})
 	}
-	t.Cleanup(s.stop)
+	t.Cleanup(func() {
+		s.stop()
+		if t.Failed() {
+			t.Logf("the server said:\n%s", s.log)
+		}
+	})
 	s.read(bufio.NewScanner(out))
 	return s
 }
