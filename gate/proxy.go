@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/curfewhq/curfew"
 	"github.com/curfewhq/curfew/internal/mount"
 )
 
@@ -164,13 +163,14 @@ func dial(upstream *url.URL) (target url.URL, transport http.RoundTripper) {
 func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	q := passageOf(r.Context())
 	a, _ := askedOf(q.request)
-	switch reason := q.broken(); {
-	case reason != nil:
+	if reason := q.broken(); reason != nil {
 		w.Header().Set("Connection", "close") // the rest of the request's body may never come
-		err = reason
-	case q.request.Context().Err() != nil: // the client left
+		p.refuse(w, q.request, &a, q.session.User, reason)
+		return
+	}
+	if q.request.Context().Err() != nil {
 		p.Logger.DebugContext(r.Context(), "the client left", "path", a.path)
-	default:
+	} else {
 		p.Logger.WarnContext(r.Context(), "an app can't be reached", "host", a.host, "upstream", q.app.Upstream.String(), "error", err)
 	}
 	p.refuse(w, q.request, &a, q.session.User, upstreamError(err))
@@ -183,7 +183,7 @@ var (
 )
 
 func upstreamError(err error) error {
-	if _, ok := errors.AsType[*statusError](err); ok || curfew.ErrorCode(err) == curfew.CodeEnded {
+	if _, ok := errors.AsType[*statusError](err); ok {
 		return err
 	}
 	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {

@@ -580,6 +580,29 @@ func TestStoreIsDownInTheProxy(t *testing.T) {
 	}
 }
 
+// TestStoreIsDownMeanwhile loses the store while an app takes its time to answer: nobody knows whether the session goes on, and it is not the app's fault.
+func TestStoreIsDownMeanwhile(t *testing.T) {
+	asked := make(chan struct{})
+	f := newFront(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+	}), frontOptions{})
+	go func() {
+		<-asked
+		o := f.gate.open[0]
+		o.mu.Lock()
+		all := slices.Collect(maps.Values(o.groups))
+		o.mu.Unlock()
+		for _, q := range o.all(all[0]) {
+			q.cut(&curfew.Error{Code: curfew.CodeUnavailable})
+		}
+	}()
+	resp := f.do(f.request(http.MethodGet, "/", nil, f.amara))
+	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("%d, %v", resp.StatusCode, resp.Header)
+	}
+}
+
 func TestUpstreamOverSocketAndTLS(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.sock")
 	l, err := net.Listen("unix", path)
