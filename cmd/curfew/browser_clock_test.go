@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +51,11 @@ func TestFrozenTab(t *testing.T) {
 	b.Do(lifecycle(page.SetWebLifecycleStateStateActive))
 	b.UntilPath("/signin")
 	b.UntilText("Signed out after 30 seconds of inactivity")
+	for _, e := range b.TakeErrors() {
+		if !strings.Contains(e, "htmx:error: timeout") { // of what was under way when time stood still
+			t.Errorf("the browser's console: %s", e)
+		}
+	}
 }
 
 // TestFrozenWhileAsking freezes a tab whose requests under way die of it unnoticed. It must not wait for them afterwards.
